@@ -42,7 +42,7 @@ const REVIEWS = {
   requested: ['Look at this video before it is published', 'You asked to look first. Nothing is published before you say so.'],
   sound_unreadable: ['Publish without sound?', 'The sound of this video cannot be read.'],
   options_lost: ['Publish this video now?', 'It was recovered, and its title, platforms and date were lost.'],
-  restored: ['Is this video public already?', 'VidProd was restored from a backup. Compare its parts with your accounts, and skip the posts that are there.'],
+  restored: ['Is this video public already?', 'VidProd lost its newest records or was restored from a backup. Compare its parts with your accounts, and skip the posts that are there. Your last changes to it may be lost.'],
 };
 
 /** The tasks that have no video or post of their own in the list. */

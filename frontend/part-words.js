@@ -70,7 +70,7 @@ const REVIEW = {
   requested_early: ['You asked to look first. The parts appear below as soon as they are ready; nothing is published before you say so.', 'Publish without looking'],
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
   options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],
-  restored: ['VidProd was restored from a backup, so parts of this video may be public already. Please compare them with your accounts, and skip the posts that are there. Publish the others?', 'Publish the others'],
+  restored: ['VidProd lost its newest records or was restored from a backup, so parts of this video may be public already, and your last changes to it may be lost. Please compare them with your accounts, and skip the posts that are there. Publish the others?', 'Publish the others'],
 };
 const REVIEW_OTHER = ['This video waits for your approval. Publish it?', 'Publish'];
 const ATTEMPT = {

@@ -40,7 +40,7 @@ class ReviewReason(StrEnum):
     DRY_RUN = "dry_run"  # by the option `dry_run` of the upload, or by the setting DRY_RUN
     SOUND_UNREADABLE = "sound_unreadable"  # its parts are silent although the upload has sound
     OPTIONS_LOST = "options_lost"  # restored without its record: platforms and publication time are unknown
-    RESTORED = "restored"  # from a backup of the database: parts may have been published since
+    RESTORED = "restored"  # after a loss of data: parts may be public, and what a person decided may be unknown
 
 
 class SegmentStatus(StrEnum):

@@ -4,11 +4,15 @@
 
 After a crash between the rename and the commit, the upload is a complete file without a record. The next start or
 clean-up moves it to lost+found, and it can be adopted again. Works while the machine runs and while it is stopped.
+
+The record beside an upload has its options, but not what a person decided later: holds, times, words, cuts, approvals.
+So a job that is created needs approval, as all jobs of a restored database do (`restored`).
 """
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -24,6 +28,7 @@ from actors.recovery.upload_record import Defaults, RestoredJob
 from store import accounts, idempotency_keys, jobs, segments
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
+from store.states import ReviewReason
 
 
 class Outcome(Enum):
@@ -39,7 +44,7 @@ class Outcome(Enum):
 
 
 def adopt(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
-    """Create a job for an entry, as the API does for an upload. Idempotent.
+    """Create a job for an entry, as the API does for an upload, that needs approval. Idempotent.
 
     Returns:
         The outcome, and the new job with a description of what could not be restored; None without a new job.
@@ -75,7 +80,7 @@ def platforms_without_account(machine: Machine, job: Job) -> list[str]:
 def _create_job(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
     defaults = Defaults(machine.settings.gaze_intensity, machine.settings.segment_seconds, machine.now())
     video = Path("uploads") / entry.job_id / lost_found.SOURCE
-    restored = upload_record.restore_job(entry.directory, entry.job_id, video, machine.sealer, defaults)
+    restored = _held(upload_record.restore_job(entry.directory, entry.job_id, video, machine.sealer, defaults))
     target = lost_found.restore(machine, entry.directory, entry.job_id)
     if target is None:
         return Outcome.BUSY, None
@@ -93,6 +98,12 @@ def _create_job(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJo
     (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
     logger.info("Job {}: adopted from lost+found", entry.job_id)
     return Outcome.ADOPTED, restored
+
+
+def _held(restored: RestoredJob) -> RestoredJob:
+    """Return the same with a job that needs approval, since nobody knows what was decided about it."""
+    reasons = [*(restored.job.review_reasons or []), ReviewReason.RESTORED]
+    return replace(restored, job=replace(restored.job, review_reasons=reasons))
 
 
 def _usable_answer(machine: Machine, answer: StoredAnswer | None) -> StoredAnswer | None:

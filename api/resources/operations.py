@@ -191,8 +191,9 @@ OPERATIONS = (
     ),
     Operation(
         "approve_restored_jobs", "post", "/jobs/approve-restored", "Approve all jobs after a restore", (200,),
-        "Those that wait only because the database was restored from a backup. Others wait on, such as those whose "
-        "upload asked for a review and that were not approved before the backup.",
+        "Those that wait only because the database was restored from a backup, or because they were adopted after it "
+        "was lost (`scripts/adopt`). Others wait on, such as those whose upload asked for a review and that were not "
+        "approved before the backup.",
         content=documents.RestoredApprovalDocument,
     ),
     Operation(

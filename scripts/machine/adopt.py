@@ -2,6 +2,7 @@
 
 Videos without a record in the database are moved to DATA_DIR/lost+found, for example after a backup was restored. They
 are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopped.
+Adopted videos wait for your approval, on the page or by POST /jobs/approve-restored.
 
     scripts/adopt                  list the videos
     scripts/adopt ID…              create jobs for them, with the options of their uploads

@@ -15,6 +15,10 @@ from store.jobs import Job
 
 SUCCESSFUL = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.OVER, Outcome.REPEATED}
 
+WAITS = (
+    "  it is published after you have approved it: holds, times, words and cuts that were set after its upload are lost"
+)
+
 
 def show(entries: Sequence[LostEntry]) -> None:
     """Print what is in lost+found: id, name, size, when it was lost, and how long it is kept."""
@@ -126,6 +130,7 @@ class EntryCommand:
         if restored is not None:
             if restored.missing is not None:
                 print(f"  {restored.missing}")
+            print(WAITS)
             self._warn_about_accounts(restored.job)
         return outcome in SUCCESSFUL
 

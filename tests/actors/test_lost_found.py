@@ -405,27 +405,43 @@ def test_an_adopted_job_is_the_one_that_was_uploaded(store: Store) -> None:
     outcome, restored = adoption.adopt(wiring.machine, lost())
 
     assert (outcome, restored.missing if restored else "") == (Outcome.ADOPTED, None)
-    assert row() == asked
+    held = replace(asked, review_reasons=["restored"])
+    assert row() == held
     assert ("split", (ONE,)) in waiting()
     assert (lost_found.entries(wiring.machine), tree(wiring.machine.settings.uploads_dir)) == (
         [],
         [f"{ONE}/source", f"{ONE}/upload.json"],
     )
     cleanup.fn()
-    assert row() == asked
+    assert row() == held
 
 
-@pytest.mark.parametrize("reasons", [None, ["requested"], ["requested", "sound_unreadable"]], ids=repr)
-def test_an_adopted_job_asks_if_a_review_was_requested(store: Store, reasons: list[str] | None) -> None:
+@pytest.mark.parametrize(
+    ("reasons", "left"),
+    [
+        (None, []),
+        (["requested"], ["requested"]),
+        (["dry_run"], ["dry_run"]),
+        (["requested", "sound_unreadable"], ["requested"]),  # the rest is found again
+    ],
+    ids=repr,
+)
+def test_an_adopted_job_waits_for_approval(store: Store, reasons: list[str] | None, left: list[str]) -> None:
+    """The decisions after the upload are lost with the database: holds, times, words, cuts and approvals."""
     upload(review_reasons=reasons)
     lost_found.move_unrecorded(wiring.machine)
-    adoption.adopt(wiring.machine, lost())
+    _, restored = adoption.adopt(wiring.machine, lost())
     found = row()
     assert found is not None
-    assert found.review_reasons == (["requested"] if reasons else None)  # the rest is found again
+    assert restored is not None
+    assert (found.review_reasons, found.approved_at, restored.job) == ([*left, "restored"], None, found)
+    assert job_commands.approve_restored(wiring.machine) == ((0, 1) if left else (1, 0))
+    found = row()
+    assert found is not None
+    assert (found.approved_at is None) == bool(left)
 
 
-def test_a_record_of_an_earlier_version_requests_no_review(store: Store) -> None:
+def test_a_record_of_an_earlier_version_is_read(store: Store) -> None:
     upload()
     record = wiring.machine.settings.uploads_dir / ONE / upload_record.NAME
     document = json.loads(record.read_text())
@@ -435,7 +451,7 @@ def test_a_record_of_an_earlier_version_requests_no_review(store: Store) -> None
     adoption.adopt(wiring.machine, lost())
     found = row()
     assert found is not None
-    assert (found.review_reasons, found.segment_seconds) == (None, 12.0)
+    assert (found.review_reasons, found.segment_seconds) == (["restored"], 12.0)
 
 
 DEEP = b"[" * 100_000
@@ -460,7 +476,8 @@ def test_without_a_readable_record_the_defaults_are_taken_and_the_name_says_so(
     assert found is not None
     assert (found.original_name, found.platforms, found.size_bytes) == (upload_record.UNKNOWN_NAME, None, 7)
     assert found.gaze_intensity == wiring.machine.settings.gaze_intensity
-    assert (found.review_reasons, found.approved_at) == (["options_lost"], None)  # it was perhaps for one platform
+    assert found.approved_at is None
+    assert found.review_reasons == ["options_lost", "restored"]  # it was perhaps for one platform
 
 
 def paths(document: object, at: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
@@ -602,7 +619,7 @@ def test_an_adoption_that_is_cut_off_can_be_repeated(store: Store, monkeypatch: 
         assert adoption.adopt(wiring.machine, entry)[0] is Outcome.ADOPTED
     lost_found.move_cut_off_adoptions(wiring.machine)
 
-    assert row() == asked
+    assert row() == replace(asked, review_reasons=["restored"])
     assert waiting().count(("split", (ONE,))) == 1
     assert (lost_found.entries(wiring.machine), tree(wiring.machine.settings.uploads_dir)) == (
         [],
@@ -780,7 +797,9 @@ def test_what_was_being_published_is_adopted_only_when_that_is_said(
     assert "not adopted, its publishing had begun. All parts would be published again" in capsys.readouterr().err
     assert row() is None
     assert EntryCommand(lost_found.entries(wiring.machine), delete=False, again=True).run([ONE])
-    assert f"{ONE}: adopted; a job was created" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{ONE}: adopted; a job was created" in said
+    assert "it is published after you have approved it" in said
 
 
 def test_an_empty_list_says_when_it_is_filled(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

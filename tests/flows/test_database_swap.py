@@ -121,6 +121,10 @@ def test_a_database_that_is_gone_loses_no_upload(machine: Start, talk: Path, old
     done = adopt(again, "--all")
     assert (done.returncode, done.stdout.count("adopted; a job was created")) == (0, 2), done.stderr
     assert all(f"{job}: not adopted: talk.mp4 (" in done.stdout for job in public)
+    wait_for(lambda: {again.status(job)["status"] for job in jobs} == {"review"}, "the questions", 120.0)
+    assert all(again.status(job)["review"]["reasons"] == ["restored"] for job in jobs)  # what was decided is lost
+    assert len(again.posts()) == posts
+    assert again.client.call_with_retries("POST", "/jobs/approve-restored") == {"approved": 2, "left": 0}
     assert all(again.finished(job)["status"] == "completed" for job in jobs)
     assert [again.status(job)["title"] for job in jobs] == ["Talk 0", "Talk 1"]
     assert len(again.posts()) - posts == 2 * posts  # each once, as the known one
@@ -216,6 +220,7 @@ def test_a_request_repeated_after_an_older_database_was_put_in_place_makes_one_j
     assert (answers[0] == adopted, answers[1] == repeated) == (True, False)
     assert f"{repeated['job_id']}: the video was uploaded again" in done.stdout
     assert len(again.client.call_with_retries("GET", "/jobs")["jobs"]) == 2
+    assert again.client.call_with_retries("POST", "/jobs/approve-restored")["approved"] == 1  # the adopted one
     for answer, key in zip(answers, keys, strict=True):
         finished = again.finished(answer["job_id"])
         assert parts_by_platform(again, key) == each_once_in_order(finished)
