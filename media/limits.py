@@ -19,5 +19,6 @@ MIN_FRAMES_A_SECOND = 0.1  # on average; otherwise a file of kilobytes could bec
 STILL_SECONDS = 60  # of sound without pictures that do not count for this minimum, such as speech over a still
 MAX_FRAMES = 3_000_000  # slightly more than three hours at 240 a second
 MIN_PART_SECONDS, MAX_PART_SECONDS = 6, 60  # of a part whose cuts a person has chosen
+MAX_CHOSEN_PARTS = MAX_SECONDS // MIN_PART_SECONDS  # in a plan that a person has chosen
 # What a plan keeps so that cuts can be moved. In three hours, pauses and key frames are 5 s apart.
 MAX_PAUSES, MAX_KEY_FRAMES, MAX_PEAKS = 2000, 2000, 4000

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from actors.flow import cut_plan, holding, rendering
 from actors.flow.completion import close_finished
-from actors.flow.cut_plan import SENTENCES, CutPlan
+from actors.flow.cut_plan import SENTENCES, CutPlan, Outdated
 from actors.flow.events import emit
 from actors.flow.job_commands import delete_media_dead_letters
 from actors.flow.publication_commands import NotPossible
@@ -37,18 +37,6 @@ __all__ = ["BadCut"]
 
 PART_FAILED = "part_failed"
 """Code of the publications of a part that could not be rendered."""
-
-
-class Outdated(Exception):
-    """The plan is not the one that was changed.
-
-    Attributes:
-        version: of the plan as it is now.
-    """
-
-    def __init__(self, version: str) -> None:
-        super().__init__(version)
-        self.version = version
 
 
 @dataclass(frozen=True)

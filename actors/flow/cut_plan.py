@@ -10,7 +10,7 @@ from fractions import Fraction
 from sqlalchemy import Connection
 
 from actors.machine import Machine
-from media.limits import MAX_PART_SECONDS, MIN_PART_SECONDS
+from media.limits import MAX_CHOSEN_PARTS, MAX_PART_SECONDS, MIN_PART_SECONDS
 from media.reading.spans import Span
 from store import jobs, publications, segments
 from store.jobs import Job
@@ -18,7 +18,7 @@ from store.publications import Publication
 from store.segments import Segment
 from store.states import JOB_OVER, PublicationStatus
 
-__all__ = ["MAX_PART_SECONDS", "MIN_PART_SECONDS"]
+__all__ = ["MAX_CHOSEN_PARTS", "MAX_PART_SECONDS", "MIN_PART_SECONDS"]
 
 NOT_PLANNED, JOB_OVER_CODE, SOURCE_DELETED = "not_planned_yet", "job_over", "source_deleted"
 STARTED = "publication_started"
@@ -36,6 +36,18 @@ _BEGUN = frozenset(PublicationStatus) - {
     PublicationStatus.CANCELLED,
     PublicationStatus.EXPIRED,
 }
+
+
+class Outdated(Exception):
+    """The plan is not the one that a person has seen.
+
+    Attributes:
+        version: of the plan as it is now.
+    """
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import planning, publication_commands, publication_history, rendering
+from actors.flow import cut_plan, planning, publication_commands, publication_history, rendering
 from actors.flow.completion import close_finished
+from actors.flow.cut_plan import Outdated
 from actors.flow.endpoint_commands import new_signing_secret
 from actors.flow.events import emit, emit_for_publication
 from actors.flow.publication_commands import MAX_DEAD_LETTERS, NotPossible
@@ -185,24 +186,28 @@ def delete_media_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -
             machine.broker.admin.delete_dead_letter(letter.id)
 
 
-def approve(machine: Machine, job_id: str, parts: Collection[int] | None = None) -> bool:
+def approve(machine: Machine, job_id: str, parts: Collection[int] | None = None, version: str | None = None) -> bool:
     """Approve a job, or some of its parts. What is approved already stays so.
 
     Args:
         machine: for its store.
         job_id: of the job.
         parts: their numbers; None: the whole job.
+        version: of the plan that was seen; None: whatever the parts are now.
 
     Returns:
         False if there is no such job, it never needed approval, or it ended without one.
 
     Raises:
         NotPossible: "no_such_part".
+        Outdated: the plan has changed since; not if the whole job is approved already.
     """
     with machine.store.writing() as connection:
         job = jobs.get(connection, job_id)
         if job is None or not job.review_reasons or (job.approved_at is None and job.status in JOB_OVER):
             return False
+        if job.approved_at is None and version is not None:
+            _check_version(machine, connection, job_id, version)
         _check_numbers(job, parts or ())
         if job.approved_at is not None:
             return True
@@ -222,6 +227,12 @@ def _record_approval(machine: Machine, connection: Connection, job_id: str, part
     ids = [one.id for one in waiting if parts is None or one.segment_number in parts]
     text = "A person approves the video" if parts is None else "A person approves the part"
     publication_history.record_person(machine, connection, ids, text)
+
+
+def _check_version(machine: Machine, connection: Connection, job_id: str, version: str) -> None:
+    plan = cut_plan.read(machine, connection, job_id)
+    if plan is not None and plan.version != version:
+        raise Outdated(plan.version)
 
 
 def _check_numbers(job: Job, parts: Collection[int]) -> None:

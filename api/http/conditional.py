@@ -27,15 +27,27 @@ def not_modified(request: falcon.Request, response: falcon.Response, tag: str) -
 def required_tag(request: falcon.Request) -> str:
     """Return the entity tag of If-Match, of which there must be exactly one.
 
+    Raises:
+        Problem: 428 without it, 412 for several.
+    """
+    tag = given_tag(request)
+    if tag is None:
+        raise Problem(428, "if_match_missing", "send the ETag of what you have read as If-Match")
+    return tag
+
+
+def given_tag(request: falcon.Request) -> str | None:
+    """Return the entity tag of If-Match, of which there must be at most one; None without it.
+
     Proxies that compress answers change their tags: nginx makes them weak, Apache adds the coding. Our tags identify
     the version of a resource, not the bytes of an answer, so these forms name the same version.
 
     Raises:
-        Problem: 428 without it, 412 for several.
+        Problem: 412 for several.
     """
     tags = request.if_match or []
     if not tags:
-        raise Problem(428, "if_match_missing", "send the ETag of what you have read as If-Match")
+        return None
     if len(tags) != 1 or tags[0] == "*":
         raise Problem(412, "precondition_failed", "If-Match must be the one ETag of what you have read")
     return re.sub("-(gzip|br|zstd|deflate)$", "", str(tags[0]))

@@ -9,6 +9,7 @@ import falcon
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import job_commands, word_commands
+from actors.flow.cut_plan import MAX_CHOSEN_PARTS, Outdated
 from api.context import Context
 from api.http import conditional, json_body, json_values, navigation, page_paths, time_cursor
 from api.http.numbers import query_limit
@@ -16,7 +17,8 @@ from api.http.problems import Problem, not_found
 from api.resources import documents, status_document
 from api.resources.base import Resource
 from api.resources.job_document import job_document
-from api.resources.post_changes import JobChange
+from api.resources.plans import changed_meanwhile
+from api.resources.post_changes import MAX_CHANGE_BYTES, JobChange
 from api.resources.publications import refusals
 from store import job_numbers, jobs
 from store.jobs import Job
@@ -25,12 +27,15 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 
 
+PartNumber = Annotated[int, Field(ge=1, strict=True)]
+
+
 class Approval(BaseModel):
     """An approval of a job."""
 
     model_config = ConfigDict(extra="forbid")
     parts: Annotated[
-        Annotated[list[Annotated[int, Field(ge=1, strict=True)]], Field(min_length=1, max_length=999)] | None,
+        Annotated[list[PartNumber], Field(min_length=1, max_length=MAX_CHOSEN_PARTS)] | None,
         Field(description="Numbers of the parts that are approved. Default: all, also those that are rendered later."),
     ] = None
 
@@ -83,7 +88,7 @@ class JobResource(Resource):
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Change the posts of a job that have not begun; return its status document."""
-        change, now = json_body.read_body(request, JobChange), self._context.now()
+        change, now = json_body.read_body(request, JobChange, MAX_CHANGE_BYTES), self._context.now()
         with refusals("job"):
             word_commands.change_job(self._context, job_id, change.words(now), change.time(now))
         response.media = job_document(self._context, job_id)
@@ -129,11 +134,18 @@ class ApproveResource(Resource):
     """POST /jobs/{job_id}/approve."""
 
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Approve a job or some of its parts; what is not ready yet is published later."""
+        """Approve a job or some of its parts; what is not ready yet is published later.
+
+        With the ETag of the plan as If-Match, only if the parts are still those that were seen.
+        """
         has_body = request.content_length not in {None, 0}
         approval = json_body.read_body(request, Approval) if has_body else Approval()
+        version = conditional.given_tag(request)
         with refusals("job"):
-            is_approved = job_commands.approve(self._context, job_id, approval.parts)
+            try:
+                is_approved = job_commands.approve(self._context, job_id, approval.parts, version)
+            except Outdated as outdated:
+                raise changed_meanwhile(outdated) from None
         if not is_approved:
             raise _conflict(self._context, job_id, "the job needs no approval")
         response.media = _state(self._context, job_id)

@@ -58,6 +58,10 @@ _TO = text(
     format="date",
     examples=["2026-12-22"],
 )
+_OPTIONAL_VERSION = text(
+    "The ETag of the plan that you have seen. Optional; without it, the numbers are those of the parts as they are.",
+    examples=['"0123456789abcdef01234567"'],
+)
 _ZONE = text("IANA time zone in which days begin and end. Default: UTC.", examples=["Europe/Berlin"])
 _VARIANT = {
     "type": "string", "enum": list(registry.LOGINS),
@@ -184,10 +188,13 @@ OPERATIONS = (
         "published on the account are left: `out_of_order` lists their ids.", content=documents.JobRetryDocument,
     ),
     Operation(
-        "approve_job", "post", "/jobs/{job_id}/approve", "Approve the publications of a job", (200, 404, 409, 422),
+        "approve_job", "post", "/jobs/{job_id}/approve", "Approve the publications of a job",
+        (200, 400, 404, 409, 412, 422),
         "All, or those of single parts: the others wait on. A second approval changes nothing. 409 if the job never "
-        "needed any, or has ended without one; with `code` `no_such_part` for a number that the video does not have.",
-        jobs.Approval, content=documents.JobStateDocument,
+        "needed any, or has ended without one; with `code` `no_such_part` for a number that the video does not have. "
+        "With If-Match: 412 if the plan has changed since, so that a number may be a part that you have not seen, or a "
+        "post has begun; read `GET /jobs/{job_id}/plan` again.",
+        jobs.Approval, headers={"If-Match": _OPTIONAL_VERSION}, content=documents.JobStateDocument,
     ),
     Operation(
         "approve_restored_jobs", "post", "/jobs/approve-restored", "Approve all jobs after a restore", (200,),

@@ -8,8 +8,8 @@ import falcon
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import cut_commands, cut_plan
-from actors.flow.cut_commands import BadCut, Outdated, WantedPart
-from actors.flow.cut_plan import MAX_PART_SECONDS, MIN_PART_SECONDS, SENTENCES, CutPlan
+from actors.flow.cut_commands import BadCut, WantedPart
+from actors.flow.cut_plan import MAX_CHOSEN_PARTS, MAX_PART_SECONDS, MIN_PART_SECONDS, SENTENCES, CutPlan, Outdated
 from api.http import conditional, json_body
 from api.http.problems import Problem, invalid_field, not_found
 from api.resources import documents
@@ -18,10 +18,7 @@ from api.resources.publications import refusals
 from store import job_plans
 from store.job_plans import JobPlan
 
-MAX_PARTS = 1800
-"""Of three hours, in parts of six seconds."""
-
-MAX_BODY_BYTES = 128 * MAX_PARTS
+MAX_BODY_BYTES = 128 * MAX_CHOSEN_PARTS
 """A part with all its decimals takes 70 bytes."""
 
 Seconds = Annotated[float, Field(ge=0, le=24 * 3600, allow_inf_nan=False)]
@@ -51,7 +48,7 @@ class PlanChange(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     parts: Annotated[
         list[PlanPart],
-        Field(min_length=1, max_length=MAX_PARTS, description="All parts of the new plan, each 6 to 60 s long."),
+        Field(min_length=1, max_length=MAX_CHOSEN_PARTS, description="All parts of the new plan, each 6 to 60 s long."),
     ]
 
 
@@ -79,15 +76,16 @@ class PlanResource(Resource):
             except BadCut as bad:
                 raise invalid_field(f"parts[{bad.index}].{bad.field}", bad.detail) from None
             except Outdated as outdated:
-                raise _changed_meanwhile(outdated.version) from None
+                raise changed_meanwhile(outdated) from None
         with self._context.store.reading() as connection:
             kept = job_plans.get(connection, job_id)
         response.etag = plan.version
         response.media = document(plan, kept)
 
 
-def _changed_meanwhile(version: str) -> Problem:
-    tag = f'"{version}"'
+def changed_meanwhile(outdated: Outdated) -> Problem:
+    """Return the 412 for a request about an earlier plan."""
+    tag = f'"{outdated.version}"'
     detail = "the parts have changed since they were read; read them again"
     return Problem(412, "plan_changed", detail, headers={"ETag": tag}, etag=tag)
 

@@ -16,6 +16,7 @@ from pydantic import (
     create_model,
 )
 
+from actors.flow.cut_plan import MAX_CHOSEN_PARTS
 from actors.flow.timing import Move, TimeChange
 from actors.flow.word_commands import JobWords, Values
 from api.http.json_body import validation_problem
@@ -30,6 +31,9 @@ from api.uploads.options import (
 )
 from platforms import registry
 from platforms.post_options import PostOptions
+
+MAX_CHANGE_BYTES = 128 * MAX_CHOSEN_PARTS
+"""Of a change of a job: a short title for each part."""
 
 _TITLE = (
     "Title of the posts, at most 200 characters. It may contain `{n}` (number of the part), `{m}` (number of parts) "
@@ -128,7 +132,7 @@ class JobChange(_TimedChange):
     ] = None
     parts: Annotated[
         dict[Annotated[int, Field(ge=1)], WordsChange],
-        Field(max_length=999, description="Words by number of a part, before those of a platform."),
+        Field(max_length=MAX_CHOSEN_PARTS, description="Words by number of a part, before those of a platform."),
     ] = Field(default_factory=dict)
 
     def words(self, now: datetime) -> JobWords:

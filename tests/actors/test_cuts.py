@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from actors import wiring
 from actors.flow import cut_commands, cut_plan, media_child, rendering, retention
-from actors.flow.cut_commands import BadCut, Outdated, WantedPart
-from actors.flow.cut_plan import CutPlan
+from actors.flow.cut_commands import BadCut, WantedPart
+from actors.flow.cut_plan import CutPlan, Outdated
 from actors.flow.publication_commands import NotPossible
 from actors.gaze import gaze
 from media.process import runner

@@ -10,12 +10,12 @@ import pytest
 from falcon.testing import TestClient
 
 from api.context import Context
-from api.resources.plans import MAX_PARTS
+from media.limits import MAX_CHOSEN_PARTS
 from media.reading.spans import Span
-from store import accounts, job_plans, jobs, publications, segments
+from store import accounts, job_plans, jobs, publications, reviews, segments
 from store.job_plans import JobPlan
 from store.segments import Segment
-from store.states import JobStatus, SegmentStatus
+from store.states import JobStatus, ReviewReason, SegmentStatus
 from tests.store import rows
 
 RATE = Fraction(30_000, 1001)
@@ -237,7 +237,51 @@ def test_many_parts_fit_into_a_request(client: TestClient, planned: Context) -> 
 
 def test_the_plan_of_the_longest_video_is_not_too_large(client: TestClient, planned: Context) -> None:
     """Three hours in parts of six seconds: a page sends all parts, with all decimals."""
-    times = [(9_000.123456 + number, 9_001.123456 + number) for number in range(MAX_PARTS)]
+    times = [(9_000.123456 + number, 9_001.123456 + number) for number in range(MAX_CHOSEN_PARTS)]
     parts = [{"start_s": start_s, "end_s": end_s, "gaze_intensity": 0.123456} for start_s, end_s in times]
     answer = client.simulate_put("/jobs/job/plan", json={"parts": parts}, headers={"If-Match": tag_of(client)})
     assert (answer.status_code, answer.json["field"]) == (422, "parts[0].end_s")  # this video is shorter
+
+
+def approve(client: TestClient, tag: str, numbers: list[int]) -> Any:  # Any: JSON, a response
+    return client.simulate_post("/jobs/job/approve", json={"parts": numbers}, headers={"If-Match": tag})
+
+
+def test_an_approval_of_an_earlier_plan_is_refused(client: TestClient, planned: Context) -> None:
+    """After another person's change of the cuts, part 2 may be one that nobody has seen."""
+    with planned.store.writing() as connection:
+        reviews.require(connection, "job", ReviewReason.REQUESTED)
+    seen = tag_of(client)
+    assert approve(client, seen, [1]).status_code == 200
+    seen = tag_of(client)  # the post of part 1 begins, which is another version
+    assert put(client, seen, (0, 20.02), (20.02, 35), (35, 60.06)).status_code == 200
+    for numbers in ([2], [4]):
+        outdated = approve(client, seen, numbers)
+        assert (outdated.status_code, outdated.json["code"]) == (412, "plan_changed")
+        assert outdated.json["etag"] == outdated.headers["ETag"] == tag_of(client)
+    for wrong in ("*", f"{seen}, {seen}"):
+        assert approve(client, wrong, [2]).status_code == 412
+    shown = client.simulate_get("/status/job").json["segments"]
+    assert [part["approved"] for part in shown] == [True, False, False]
+    assert approve(client, tag_of(client), [2]).status_code == 200
+    assert client.simulate_post("/jobs/job/approve", json={"parts": [3]}).status_code == 200  # it is optional
+    assert approve(client, seen, [1]).status_code == 200  # everything is approved already
+
+
+def test_all_parts_of_the_longest_video_fit_into_an_approval_and_a_change_of_words(
+    client: TestClient, planned: Context
+) -> None:
+    with planned.store.writing() as connection:
+        reviews.require(connection, "job", ReviewReason.REQUESTED)
+    every = range(1, MAX_CHOSEN_PARTS + 1)
+    words = {str(number): {"title": f"Chapter {number} of the longest talk"} for number in every}
+    for answer in (
+        client.simulate_post("/jobs/job/approve", json={"parts": list(every)}),
+        client.simulate_patch("/jobs/job", json={"parts": words}),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (409, "no_such_part")  # this video is shorter
+    for answer in (
+        client.simulate_post("/jobs/job/approve", json={"parts": [*every, 1]}),
+        client.simulate_patch("/jobs/job", json={"parts": words | {"9999": {"title": "x"}}}),
+    ):
+        assert (answer.status_code, answer.json["field"]) == (422, "parts")
