@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,8 @@ from store.tables import metadata
 from tests.actors.one_publication import Remote, create_job
 from tests.actors.queues import change_machine, change_settings
 
+LOCKS = Path("/proc/locks")
+
 
 @pytest.fixture
 def store() -> Iterator[Store]:
@@ -26,8 +30,23 @@ def store() -> Iterator[Store]:
     wiring.machine.broker.flush_all()
     for name in ("uploads", "jobs", *DIRECTORY_NAMES):
         shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
+    before = _locks()
     yield wiring.machine.store
+    assert _locks() >= before, "the test opened and closed the database's file, which ended this process's locks on it"
     wiring.machine.broker.flush_all()
+
+
+def _locks() -> set[str]:
+    """Return the inodes of the database's files on which this process has a lock.
+
+    Without them, another process takes itself for the last user, and deletes the write-ahead log.
+    """
+    path = wiring.machine.settings.database_path
+    files = [file for file in (path, path.with_name(f"{path.name}-shm")) if file.exists()]
+    inodes = {str(file.stat().st_ino) for file in files}
+    with LOCKS.open() as lines:
+        columns = [line.split() for line in lines if "->" not in line]
+    return {line[5].rpartition(":")[2] for line in columns if line[4] == str(os.getpid())} & inodes
 
 
 @pytest.fixture
