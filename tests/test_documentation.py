@@ -15,6 +15,7 @@ from api.resources import openapi
 from platforms.registry import LOGINS
 from platforms.webhook_events import EVENT_TYPES
 from scripts.documentation.sections import outdated
+from tests import pictures
 from tests.support import references
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,3 +149,9 @@ def test_there_is_one_version_number() -> None:
     command = ["git", "grep", "-lF", f'"{settings.VERSION}"', "--", "*.py", "*.toml"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert [name for name in found if not name.startswith("tests/")] == ["settings.py"]
+
+
+def test_the_pictures_of_the_pages_are_those_that_the_command_takes() -> None:
+    shown = re.findall(r"\(docs/pictures/([\w-]+)\.webp\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(pictures.NAMES)
+    assert {path.name for path in pictures.DIRECTORY.iterdir()} == {f"{name}.webp" for name in shown}
