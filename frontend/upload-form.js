@@ -19,16 +19,17 @@ export function startForm(onChange) {
   showGaze();
 }
 
-/** Return the fields as they are: {title, caption, platforms: list or null without a choice, gaze, review: boolean, tiktok: options}. */
+/** Return the fields as they are: {title, caption, platforms: list or null without a choice, gaze, review: boolean, dryRun: boolean, tiktok: options}. */
 export function readForm() {
-  return { title: byId('title').value, caption: byId('caption').value, platforms: chosenPlatforms(), gaze: byId('gaze').value, review: byId('review').checked, tiktok: readTikTok() };
+  return { title: byId('title').value, caption: byId('caption').value, platforms: chosenPlatforms(), gaze: byId('gaze').value, review: byId('review').checked, dryRun: byId('dry-run').checked, tiktok: readTikTok() };
 }
 
-export function fillForm({ title, caption, platforms, gaze, review = false, tiktok }) {
+export function fillForm({ title, caption, platforms, gaze, review = false, dryRun = false, tiktok }) {
   byId('title').value = title;
   byId('caption').value = caption;
   byId('gaze').value = gaze;
   byId('review').checked = review;
+  byId('dry-run').checked = dryRun;
   if (platforms) choosePlatforms(platforms);
   fillTikTok(tiktok);
   openTikTok();
@@ -44,8 +45,8 @@ export function clearForm() {
 }
 
 /** Return the options of the API; fields that are empty are left to the server, which may ask for a review by itself. */
-export function options({ title, caption, platforms, gaze, review, tiktok }, durationS) {
-  const found = { title: title.trim(), caption: caption.trim(), platforms: (platforms ?? []).join(','), gaze_intensity: gaze, review: review ? 'true' : '' };
+export function options({ title, caption, platforms, gaze, review, dryRun, tiktok }, durationS) {
+  const found = { title: title.trim(), caption: caption.trim(), platforms: (platforms ?? []).join(','), gaze_intensity: gaze, review: review ? 'true' : '', dry_run: dryRun ? 'true' : '' };
   if (platforms?.includes('tiktok') && tiktok?.privacy) found.options = JSON.stringify({ tiktok });
   if (durationS > 0 && durationS <= LONGEST_S) found.duration_s = String(durationS);
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== ''));

@@ -74,6 +74,18 @@ def test_a_person_can_ask_to_look_before_anything_is_published(page: Browser, ap
     assert not page.run("return document.querySelector('#review').checked")
 
 
+def test_a_video_can_be_tried_without_publishing(page: Browser, api: StandIn, clip: Path) -> None:
+    choose(page, api, clip)
+    page.click("#dry-run")
+    page.until("the record", lambda: records(page)[0]["fields"]["dryRun"])
+    page.open(api.url).until_text("#chosen-name", "talk.mp4")
+    assert page.run("return document.querySelector('#dry-run').checked")
+    page.click("#upload-start")
+    page.find("#job h1")
+    assert [upload["dry_run"] for upload in api.uploads] == ["true"]
+    assert not page.run("return document.querySelector('#dry-run').checked")
+
+
 def test_a_dropped_file_is_taken(page: Browser, api: StandIn, clip: Path) -> None:
     page.open(api.url)
     page.drop_file("#drop", clip)
