@@ -137,6 +137,11 @@ export const setAccountSchedule = (accountId, schedule) => send(scheduleAddress(
 export const resetAccountSchedule = (accountId) => ask(scheduleAddress(accountId), { method: 'DELETE' });
 export const disconnect = (accountId) => ask(`accounts/${encodeURIComponent(accountId)}`, { method: 'DELETE' });
 
+/** The creator of an account on TikTok, and what it allows. */
+export async function creator(accountId) {
+  return (await ask(`accounts/${encodeURIComponent(accountId)}/creator`)).json();
+}
+
 /** What the server is set to, and which logins are set up. */
 export async function settings() {
   return (await ask('settings')).json();

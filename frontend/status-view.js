@@ -169,6 +169,7 @@ function actions(job, parts, { busy, deleting }) {
   const removing = deleting || job.status === 'cancelled'; // a cancelled job's files are deleted automatically
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     canChangeWords(job, parts) && toolButton('words', 'Edit the words'),
+    canChangeWords(job, parts) && toolButton('options', 'Options'),
     canChangeCuts(job, parts) && toolButton('cuts', 'Change the cuts'),
     parts.length > 1 && parts.some((part) => part.links?.video) && el('a', { class: 'button button-quiet', href: `/jobs/${encodeURIComponent(job.job_id)}/videos.zip`, download: true, 'data-key': 'archive' }, 'Download all'),
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),

@@ -8,6 +8,7 @@ import { load, whyNot } from './load.js';
 const TOOLS = {
   cuts: () => import('./cuts-editor.js'),
   eyes: () => import('./eyes.js'),
+  options: () => import('./options-editor.js'),
   post: () => import('./post-editor.js'),
   preview: () => import('./platform-preview.js'),
   schedule: () => import('./schedule-editor.js'),

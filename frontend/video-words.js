@@ -33,6 +33,34 @@ export const WORDS = {
   lost: 'The server cannot be reached. Your words are kept here; please try again.',
 };
 
+export const OPTIONS = {
+  tool: 'Options',
+  loading: 'One moment…',
+  hint: 'For all posts of this video that have not begun. What is set for a single post stays.',
+  drafts: 'VidProd sends drafts to TikTok. You choose the options in the app.',
+  begun: 'These posts have begun or are over. They keep their options.',
+  unset: 'Not chosen: as usual',
+  labels: {
+    privacy: 'Who can see it', category: 'Category', tags: 'Tags', made_for_kids: 'Made for children', notify_subscribers: 'Notify subscribers',
+    share_to_feed: 'Show it in the feed of the profile, too', collaborators: 'Co-authors', cover_s: 'Picture of the cover',
+  },
+  hints: {
+    privacy: 'As usual: everyone.', category: 'As usual: people and blogs.', tags: 'With commas between; 500 characters in all.',
+    collaborators: 'User names without @, with commas between; at most three.', cover_s: 'Seconds into each part. Empty: the first picture.',
+  },
+  values: {
+    privacy: { public: 'Everyone', unlisted: 'Everyone who has the link', private: 'Only you' },
+    category: {
+      1: 'Film', 2: 'Vehicles', 10: 'Music', 15: 'Animals', 17: 'Sport', 19: 'Travel', 20: 'Games', 22: 'People and blogs', 23: 'Comedy', 24: 'Entertainment',
+      25: 'News', 26: 'How-to and style', 27: 'Education', 28: 'Science and technology', 29: 'Nonprofits',
+    },
+  },
+  save: 'Save',
+  notSaved: 'Not saved yet.',
+  saved: 'The options are saved.',
+  lost: 'The server cannot be reached. Please try again.',
+};
+
 export const POST = {
   tool: 'One post',
   video: 'Show the video',

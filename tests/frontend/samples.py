@@ -197,6 +197,15 @@ def in_words(**more: Any) -> dict[str, Any]:
     return job("job-words", "publishing", 0.8, parts, caption=caption, **more)
 
 
+def creator(**more: Any) -> dict[str, Any]:
+    """Return what TikTok says about a creator who has switched nothing off."""
+    return {
+        "platform": "tiktok", "username": "mara.talks", "name": "Mara", "avatar_url": None,
+        "privacies": ["public", "friends", "followers", "private"], "comment_allowed": True, "duet_allowed": True,
+        "stitch_allowed": True, "max_duration_s": 600, **more,
+    }  # fmt: skip
+
+
 def waiting(**more: Any) -> dict[str, Any]:
     """Return a job whose posts can be held and moved."""
     made = scheduled() | more

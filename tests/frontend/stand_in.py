@@ -65,6 +65,7 @@ class StandIn:
     needs: list[dict[str, Any]] = field(default_factory=list)  # what waits for a person
     retried_letters: list[str] = field(default_factory=list)
     max_upload_bytes: int | None = None
+    creator: dict[str, Any] = field(default_factory=samples.creator)  # of every account on TikTok
     tiktok_requires: list[str] = field(default_factory=list)  # options of a post
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
     notices: dict[str, Any] = field(default_factory=lambda: {"public_key": VAPID_KEY, "subscriptions": [], "urls": []})
@@ -269,6 +270,9 @@ class Api:
 
     def on_get_settings(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.media = self._state.settings
+
+    def on_get_creator(self, _request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        response.media = {"account_id": account_id, **self._state.creator}
 
     def on_get_account_schedule(self, _request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         own = self._state.account_schedules.get(account_id)
@@ -583,7 +587,8 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/keys": "keys", "/keys/{key_id}": "key", "/health": "health", "/webhooks/{endpoint_id}/secret": "secret",
         "/webhooks/{endpoint_id}/ping": "ping", "/webhooks/{endpoint_id}/deliveries": "deliveries",
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": "redeliver",
-        "/settings": "settings", "/accounts/{account_id}/schedule": "account_schedule", "/forecast": "forecast",
+        "/settings": "settings", "/accounts/{account_id}/schedule": "account_schedule",
+        "/accounts/{account_id}/creator": "creator", "/forecast": "forecast",
         "/needs-you": "needs", "/dead-letters/{letter_id}/retry": "letter",
         "/jobs": "jobs", "/calendar": "calendar", "/limits": "limits",
         "/status/{job_id}": "status", "/files": "files",

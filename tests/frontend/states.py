@@ -697,6 +697,12 @@ def _tools() -> Iterator[State]:
     words = click("#job [data-key=actions] [data-tool=words]", then=".counters")
     yield of_job("words", samples.in_words(), words)
     yield of_job("words-too-long", samples.in_words(), steps(words, fill(".tool [name=title]", "x" * 95)))
+    options = of_job(
+        "options", samples.in_words(), click("#job [data-tool=options]", then=".tool [name='youtube.tags']")
+    )
+    yield options
+    direct = replace(options, name="job-options-direct", do=steps(options.do, see("#job-tiktok-creator", "Posts as")))
+    yield replace(direct, set_up=both(options.set_up, with_direct_posts))
     part = click("[data-key=part-2] [data-tool=words]", ".tool summary", "[data-keep=hashtags]", then=".kept")
     yield of_job("words-of-a-part", samples.in_words(), part)
     preview = of_job("preview", samples.in_words(), click("[data-key=part-2] [data-tool=preview]", then=".phone-text"))
@@ -720,6 +726,11 @@ def fill(css: str, text: str) -> Do:
         page.fill(css, text)
 
     return do
+
+
+def with_direct_posts(api: StandIn) -> None:
+    api.tiktok_requires = ["privacy", "consent"]
+    api.creator |= {"privacies": ["public", "private"], "duet_allowed": False}
 
 
 def with_histories(api: StandIn) -> None:

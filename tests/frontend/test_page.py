@@ -176,7 +176,7 @@ def test_every_file_the_page_needs_is_there() -> None:
 
 TOOLS = {
     "cuts": ("cuts-editor.js", "video"), "eyes": ("eyes.js", "video"), "words": ("words-editor.js", "video"),
-    "preview": ("platform-preview.js", "video"),
+    "preview": ("platform-preview.js", "video"), "options": ("options-editor.js", "video"),
     "post": ("post-editor.js", "video", "calendar"), "schedule": ("schedule-editor.js", "accounts"),
 }  # fmt: skip
 """The first module of each tool, and the pages that open it."""

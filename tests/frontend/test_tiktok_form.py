@@ -127,6 +127,19 @@ def test_the_choice_is_asked_for_only_where_tiktok_is_chosen(page: Browser, dire
     assert [list(upload) for upload in direct.uploads] == [["platforms", "gaze_intensity", "file"]]
 
 
+def test_only_what_the_creator_allows_can_be_chosen(page: Browser, direct: StandIn, clip: Path) -> None:
+    direct.creator |= {"privacies": ["private"], "comment_allowed": False}
+    choose(page, direct, clip)
+    page.until_text("#tiktok-creator", "Posts as Mara (@mara.talks). Switched off in TikTok: comments.")
+    disabled = "return [...document.querySelectorAll('#tiktok :disabled')].map((one) => one.id || one.value)"
+    assert page.run(disabled) == ["public", "friends", "followers", "allow_comment"]
+    audience(page, "private")
+    page.click("#tiktok-consent")
+    page.click("#upload-start")
+    page.find("#job h1")
+    assert sent(direct) == {"privacy": "private", "consent": CONSENT_VERSION}
+
+
 def test_drafts_need_no_choice(page: Browser, api: StandIn, clip: Path) -> None:
     page.open(api.url).find(READY)
     page.choose_file("#file", clip)

@@ -14,7 +14,8 @@ from tests.frontend.test_status import open_job
 __all__ = ["film"]  # a fixture
 
 NARROW = Screen(320, 640, touch=True)
-SHOWN = {"words": ".counters", "post": "#move-at", "cuts": ".piece", "eyes": ".chart", "preview": ".phone-text"}
+SHOWN = {"words": ".counters", "post": "#move-at", "cuts": ".piece", "eyes": ".chart", "preview": ".phone-text",
+         "options": ".tool fieldset"}  # fmt: skip
 WIDER = """
     const window_ = document.querySelector('#viewer');
     const all = [...window_.querySelectorAll('.tool *')];
