@@ -12,9 +12,6 @@ from tests.frontend.browser import DESKTOP, PHONE, Browser
 from tests.frontend.samples import calendar_entry
 from tests.frontend.stand_in import Refusal, StandIn, new_job
 
-TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-OTHER_DAY = TODAY.date() + timedelta(days=-1 if TODAY.weekday() else 1)  # of the same week
-
 DROP = """
     const [entry, day] = [document.querySelector(arguments[0]), document.querySelector(arguments[1])];
     const dataTransfer = new DataTransfer();
@@ -25,6 +22,16 @@ DROP = """
     fire(day, 'drop');
     return isTaken;
 """
+
+
+def noon() -> datetime:
+    """Return today at noon: asked in each test, since the browser's day changes during a run at midnight."""
+    return datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+def other_day() -> date:
+    """Return a day of the same week, which is not today."""
+    return noon().date() + timedelta(days=-1 if noon().weekday() else 1)
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ def _add(api: StandIn, number: int, at: datetime | None, status: str = "waiting"
 def _add_job(api: StandIn) -> None:
     post: dict[str, Any] = {
         "id": "pub_1", "platform": "tiktok", "account": "@mara.talks", "account_id": "a1", "status": "waiting",
-        "expected_at": TODAY.isoformat(), "waits_for": "window", "code": None, "held": False, "publish_after": None,
+        "expected_at": noon().isoformat(), "waits_for": "window", "code": None, "held": False, "publish_after": None,
         "publish_now": False, "title": "T", "caption": None, "options": {}, "editable": True,
     }  # fmt: skip
     part = {"number": 1, "of": 1, "status": "ready", "start_s": 0, "duration_s": 30.0, "links": {}, "reason": None}
@@ -68,30 +75,30 @@ def _days(page: Browser) -> dict[str, list[str]]:
 
 def test_a_month_has_whole_weeks_and_a_full_day_leads_to_its_week(calendar: Browser, api: StandIn) -> None:
     for number in range(1, 10):
-        _add(api, number, TODAY + timedelta(minutes=number))
+        _add(api, number, noon() + timedelta(minutes=number))
     _open(calendar, api).find(".calendar-month")
     first, last, zone = api.calendars[-1]
     assert zone == "UTC"
     assert (date.fromisoformat(first).weekday(), date.fromisoformat(last).weekday()) == (0, 6)
-    month = TODAY.date().replace(day=1)
+    month = noon().date().replace(day=1)
     next_month = (month + timedelta(days=31)).replace(day=1)
     assert date.fromisoformat(first) <= month
     assert date.fromisoformat(last) >= next_month - timedelta(days=1)
-    assert _days(calendar) == {TODAY.date().isoformat(): ["1/16", "2/16", "3/16", "4/16"]}
+    assert _days(calendar) == {noon().date().isoformat(): ["1/16", "2/16", "3/16", "4/16"]}
 
     width = "return document.querySelector('.calendar-entry .calendar-account').getBoundingClientRect().width"
     assert calendar.run(width) > 30, "each post names its platform"
     assert calendar.text(".calendar-more") == "5 more"
     calendar.click(".calendar-more")
     calendar.find(".calendar-week")
-    assert len(_days(calendar)[TODAY.date().isoformat()]) == 9
+    assert len(_days(calendar)[noon().date().isoformat()]) == 9
 
 
 def test_other_months_and_weeks_are_asked_for(calendar: Browser, api: StandIn) -> None:
     _open(calendar, api).find(".calendar-month")
     calendar.click("[name=calendar-view][value=week]")
     calendar.find(".calendar-week")
-    monday = TODAY.date() - timedelta(days=TODAY.weekday())
+    monday = noon().date() - timedelta(days=noon().weekday())
     assert api.calendars[-1][:2] == (monday.isoformat(), (monday + timedelta(days=6)).isoformat())
     calendar.click("[data-step='1']")
     calendar.until("the next week", lambda: api.calendars[-1][0] == (monday + timedelta(days=7)).isoformat())
@@ -101,11 +108,11 @@ def test_other_months_and_weeks_are_asked_for(calendar: Browser, api: StandIn) -
 
 
 def test_a_phone_shows_the_days_that_have_posts(calendar: Browser, api: StandIn) -> None:
-    _add(api, 1, TODAY)
+    _add(api, 1, noon())
     _add(api, 2, None, reason="It waits for your approval")
     calendar.show_on(PHONE)
     _open(calendar, api).find(".calendar-entry")
-    assert list(_days(calendar)) == [TODAY.date().isoformat()]
+    assert list(_days(calendar)) == [noon().date().isoformat()]
     assert "It waits for the next upload window" in calendar.text(".calendar-entry")
     assert "It waits for your approval" in calendar.text(".calendar-undated")
     assert calendar.run("return document.querySelector('.calendar-undated h2').textContent") == "Without a date"
@@ -113,7 +120,7 @@ def test_a_phone_shows_the_days_that_have_posts(calendar: Browser, api: StandIn)
 
 def test_times_are_those_of_the_reader_with_the_accounts_beside_them(calendar: Browser, api: StandIn) -> None:
     """Of an account in another zone; and the day of an entry is that of the reader."""
-    late = datetime.combine(TODAY.date(), datetime.min.time(), UTC) + timedelta(hours=20)
+    late = datetime.combine(noon().date(), datetime.min.time(), UTC) + timedelta(hours=20)
     _add(api, 1, late, account_zone="America/New_York")
     _add(api, 2, late + timedelta(minutes=1), account_zone="Asia/Tokyo")
     calendar.devtools("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
@@ -122,7 +129,7 @@ def test_times_are_those_of_the_reader_with_the_accounts_beside_them(calendar: B
     calendar.click("[name=calendar-view][value=month]")
     calendar.find(".calendar-month .calendar-entry")
     assert api.calendars[-1][2] == "Asia/Tokyo"
-    tomorrow = (TODAY.date() + timedelta(days=1)).isoformat()
+    tomorrow = (noon().date() + timedelta(days=1)).isoformat()
     assert _days(calendar) == {tomorrow: ["1/16", "2/16"]}
     facts = calendar.run("return [...document.querySelectorAll('.calendar-entry')].map((one) => one.innerText)")
     assert "05:00" in facts[0]
@@ -133,7 +140,7 @@ def test_times_are_those_of_the_reader_with_the_accounts_beside_them(calendar: B
 
 def test_a_zone_that_the_server_does_not_know_is_replaced(calendar: Browser, api: StandIn) -> None:
     api.unknown_zones.add("Asia/Tokyo")
-    _add(api, 1, TODAY)
+    _add(api, 1, noon())
     calendar.devtools("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
     _open(calendar, api).find(".calendar-entry")
     assert calendar.text(".calendar-entry time") == "12:00"
@@ -151,7 +158,7 @@ def test_a_zone_that_the_browser_does_not_take_is_replaced(calendar: Browser, ap
     """
     script = calendar.devtools("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
     try:
-        _add(api, 1, TODAY)
+        _add(api, 1, noon())
         _open(calendar, api).find(".calendar-entry")
         assert api.calendars[-1][2] == "UTC"
     finally:
@@ -159,7 +166,7 @@ def test_a_zone_that_the_browser_does_not_take_is_replaced(calendar: Browser, ap
 
 
 def test_a_waiting_post_is_opened_by_keyboard_and_moved(calendar: Browser, api: StandIn) -> None:
-    _add(api, 1, TODAY)
+    _add(api, 1, noon())
     _add_job(api)
     _open(calendar, api).find("button.calendar-entry")
     calendar.run("document.querySelector('button.calendar-entry').focus()")
@@ -177,12 +184,12 @@ def test_a_waiting_post_is_opened_by_keyboard_and_moved(calendar: Browser, api: 
 
 def test_a_post_is_dropped_on_another_day_and_keeps_its_time(calendar: Browser, api: StandIn) -> None:
     """Nothing is sent before the person confirms it; the order of parts is guarded by the server's words."""
-    _add(api, 1, TODAY)
+    _add(api, 1, noon())
     _add_job(api)
     _open(calendar, api).find("button.calendar-entry[draggable=true]")
-    assert calendar.run(DROP, "button.calendar-entry", f"[data-day='{OTHER_DAY}']")
+    assert calendar.run(DROP, "button.calendar-entry", f"[data-day='{other_day()}']")
     calendar.until_text(".tool h3", "TikTok, part 1")
-    assert calendar.run("return document.querySelector('#move-at').value") == f"{OTHER_DAY}T12:00"
+    assert calendar.run("return document.querySelector('#move-at').value") == f"{other_day()}T12:00"
     assert api.changed == []
     detail = "part 1 would go out after part 2"
     api.refusals["PATCH /publications/pub_1"] = Refusal(409, title="Conflict", description=detail, kind="out_of_order")
@@ -192,7 +199,7 @@ def test_a_post_is_dropped_on_another_day_and_keeps_its_time(calendar: Browser, 
 
 
 def test_only_waiting_posts_can_be_moved(calendar: Browser, api: StandIn) -> None:
-    _add(api, 1, TODAY, "published", link="https://x.example/1")
+    _add(api, 1, noon(), "published", link="https://x.example/1")
     _add_job(api)
     _open(calendar, api).find("a.calendar-entry")
     assert calendar.run("return document.querySelectorAll('[draggable]').length") == 0
@@ -201,7 +208,7 @@ def test_only_waiting_posts_can_be_moved(calendar: Browser, api: StandIn) -> Non
 
 
 def test_too_many_posts_and_lost_answers_are_said(calendar: Browser, api: StandIn) -> None:
-    _add(api, 1, TODAY)
+    _add(api, 1, noon())
     api.is_calendar_truncated = True
     calendar.show_on(DESKTOP)
     _open(calendar, api)
