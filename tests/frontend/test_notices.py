@@ -407,19 +407,19 @@ def _handle(window: Browser, **given: Any) -> list[Any]:
 
 
 def test_a_press_on_a_notice_opens_its_video(page: Browser, api: StandIn) -> None:
-    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").find(READY)
     calls = _handle(page, notification={"data": {"notice": "n1", "job": "a/b"}})
     assert calls == ["close", f"open {api.url}videos/a%2Fb"]
 
 
 def test_a_press_on_a_notice_without_a_video_opens_the_page(page: Browser, api: StandIn) -> None:
-    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").find(READY)
     assert _handle(page, notification={"data": None}) == ["close", f"open {api.url}needs-you"]
 
 
 def test_a_press_asks_the_window_that_is_open(page: Browser, api: StandIn) -> None:
     """It is not loaded anew: it may be uploading."""
-    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").find(READY)
     windows = [["hidden one", "hidden"], ["visible one", "visible"]]
     calls = _handle(page, notification={"data": {"job": "talk"}}, windows=windows)
     assert calls == ["close", "focus visible one", ["visible one", {"show": "/videos/talk"}]]
@@ -428,7 +428,7 @@ def test_a_press_asks_the_window_that_is_open(page: Browser, api: StandIn) -> No
 @pytest.mark.parametrize("other", [["another page", "visible", "/openapi.json"], ["closed one", "visible", "/"]])
 def test_a_window_that_cannot_show_it_is_passed_over(page: Browser, api: StandIn, other: list[str]) -> None:
     """A page of the API has no such view; a window may be closed between the question and the answer."""
-    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").find(READY)
     calls = _handle(page, notification={"data": {"job": "talk"}}, windows=[other])
     assert calls[-1] == f"open {api.url}videos/talk"
 
@@ -436,7 +436,7 @@ def test_a_window_that_cannot_show_it_is_passed_over(page: Browser, api: StandIn
 @pytest.mark.parametrize("address", ["/videos/talk", "#job=talk"], ids=["this version", "the one before"])
 def test_the_window_that_is_asked_shows_the_video(page: Browser, api: StandIn, address: str) -> None:
     api.add_job(job("talk", "processing", 0.1, [], title="A talk"))
-    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").find(READY)
     event = "new MessageEvent('message', { data: { show: arguments[0] } })"
     page.run(f"navigator.serviceWorker.dispatchEvent({event})", address)
     page.until_text("#job-title", "A talk")
@@ -445,7 +445,7 @@ def test_the_window_that_is_asked_shows_the_video(page: Browser, api: StandIn, a
 @pytest.mark.parametrize("old", [None, "https://push.example.net/old"])
 def test_a_subscription_that_the_browser_replaces_is_reported(page: Browser, api: StandIn, old: str | None) -> None:
     """Firefox sends the event without the old subscription."""
-    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").find(READY)
     _handle(page, old=old)
     [body] = api.subscribed
     assert (body["endpoint"], body["public_key"]) == ("https://push.example.net/new", VAPID_KEY)
