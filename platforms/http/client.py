@@ -118,8 +118,11 @@ def request(
     except REQUEST_ERRORS as error:
         lost = adapter.transport_error(error)
         record.end(None, lost.failure.detail)
-        # `from None`: the text of the cause holds the address with its query, and so the token.
-        raise lost from None
+        try:
+            # `from None`: the text of the cause holds the address with its query, and so the token.
+            raise lost from None
+        finally:
+            del lost  # its traceback holds this frame: the two would keep the socket until garbage is collected
     finally:
         adapter.close()
     record.end(response.status_code)
