@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, select
 
 from store.jobs import part_not_approved
 from store.partial_indexes import is_open, is_started
+from store.predicted_posts import COLUMNS, PredictedPost
 from store.states import PublicationStatus
 from store.tables import accounts, job_segments, jobs, publications
 
@@ -18,17 +19,9 @@ IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class CalendarPost:
+class CalendarPost(PredictedPost):
     """A publication with the facts of its job, its part and its account that a calendar shows."""
 
-    id: str
-    job_id: str
-    title: str
-    segment_number: int
-    segment_count: int | None
-    platform: str
-    account_id: str
-    account: str
     account_status: str  # store.states.AccountStatus
     account_reason: str | None
     status: str  # store.states.PublicationStatus
@@ -74,14 +67,7 @@ def _facts() -> Select[Any]:  # Any: columns of several types
     own = ("status", "code", "reason", "link", "started_at")
     return (
         select(
-            publications.c.id,
-            publications.c.job_id,
-            jobs.c.title,
-            publications.c.segment_number,
-            jobs.c.segment_count,
-            publications.c.platform,
-            publications.c.account_id,
-            accounts.c.name,
+            *COLUMNS,
             accounts.c.status,
             accounts.c.reason,
             *(publications.c[name] for name in own),

@@ -24,19 +24,23 @@ class PredictedPost:
     account: str
 
 
+COLUMNS = (
+    publications.c.id,
+    publications.c.job_id,
+    jobs.c.title,
+    publications.c.segment_number,
+    jobs.c.segment_count,
+    publications.c.platform,
+    publications.c.account_id,
+    accounts.c.name,
+)
+"""The fields of `PredictedPost`, in their order."""
+
+
 def fetch(connection: Connection, publication_ids: Collection[str]) -> dict[str, PredictedPost]:
     """Return publications by id."""
     query = (
-        select(
-            publications.c.id,
-            publications.c.job_id,
-            jobs.c.title,
-            publications.c.segment_number,
-            jobs.c.segment_count,
-            publications.c.platform,
-            publications.c.account_id,
-            accounts.c.name,
-        )
+        select(*COLUMNS)
         .join(jobs, jobs.c.id == publications.c.job_id)
         .join(accounts, accounts.c.id == publications.c.account_id)
         .where(publications.c.id.in_(publication_ids))

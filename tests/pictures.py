@@ -1,7 +1,7 @@
 """The command `python -m tests.pictures`: takes the pictures of the pages in README, into docs/pictures.
 
-It starts the whole machine with mock platforms and uploads the sample clip, whose face is rendered. So the pictures
-show what a first user sees. Needs chromedriver.
+It starts the whole machine with mock platforms and uploads the sample clip, which the project generates. So they show
+what a first user sees. Needs chromedriver.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ import pytest
 
 from api.context import Context
 from store import segments
-from tests.api.conftest import KEY, clock, context, serving
+from tests.api.conftest import clock, context
 from tests.api.test_plans import planned
 from tests.frontend import samples
 from tests.frontend.browser import Browser
+from tests.frontend.real_api import signed_in
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.test_status import open_job
 from tests.frontend.test_words import module
@@ -268,13 +269,8 @@ def test_a_short_part_that_is_not_touched_is_no_fault(page: Browser, api: StandI
 @pytest.fixture
 def real(window: Browser, planned: Context) -> Iterator[Browser]:
     """The page of the real API, signed in, with a planned job."""
-    window.reset()
-    with serving(planned) as root:
-        window.open(f"{root}/videos/job")
-        window.fill("#key", KEY)
-        window.click("#sign-in button")
-        yield window
-        window.open("about:blank")
+    with signed_in(window, planned, "videos/job", "#job-title") as opened:
+        yield opened
 
 
 def test_the_real_api_takes_a_cut_and_a_part_as_filmed(real: Browser, planned: Context) -> None:

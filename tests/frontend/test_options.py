@@ -15,9 +15,10 @@ from platforms.tiktok.options import CONSENT_VERSION, TikTokOptions
 from platforms.youtube.options import YouTubeOptions
 from store import jobs, post_settings
 from store.states import JobStatus
-from tests.api.conftest import KEY, clock, connect, context, serving
+from tests.api.conftest import clock, connect, context
 from tests.frontend import samples
 from tests.frontend.browser import READY, Browser
+from tests.frontend.real_api import signed_in
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.states import with_direct_posts
 from tests.frontend.test_status import open_job
@@ -191,14 +192,8 @@ def real(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
     """The page of the real API, signed in."""
     clock.moment = datetime.now(UTC)
     connect(context, "youtube")
-    window.reset()
-    with serving(context) as root:
-        window.open(root)
-        window.fill("#key", KEY)
-        window.click("#sign-in button")
-        window.find("#view-new")
-        yield window
-        window.open("about:blank")
+    with signed_in(window, context) as opened:
+        yield opened
 
 
 def test_the_real_api_takes_the_options(real: Browser, context: Context) -> None:

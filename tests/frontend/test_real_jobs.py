@@ -11,8 +11,9 @@ from api.context import Context
 from store import accounts, jobs, publications, schedules, segments
 from store.schedules import Schedule
 from store.states import AccountStatus, JobStatus, SegmentStatus
-from tests.api.conftest import KEY, clock, context, serving
+from tests.api.conftest import clock, context
 from tests.frontend.browser import DESKTOP, Browser
+from tests.frontend.real_api import signed_in
 from tests.store import rows
 from tests.support.clock import Clock
 
@@ -25,14 +26,10 @@ DATE = r"(today|tomorrow|[A-Z][a-z]{2}|\d+ [A-Z][a-z]{2}) \d\d:\d\d"
 def page(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
     """The page, signed in; the server's clock is the browser's, whose zone is UTC."""
     clock.moment = datetime.now(UTC)
-    window.reset().devtools("Emulation.setTimezoneOverride", timezoneId="UTC")
-    with serving(context) as root:
-        window.open(root)
-        window.fill("#key", KEY)
-        window.click("#sign-in button")
-        window.find("#view-new")
-        yield window
-        window.open("about:blank").devtools("Emulation.setTimezoneOverride", timezoneId="")
+    window.devtools("Emulation.setTimezoneOverride", timezoneId="UTC")
+    with signed_in(window, context) as opened:
+        yield opened
+    window.devtools("Emulation.setTimezoneOverride", timezoneId="")
 
 
 def test_a_series_that_waits_is_scheduled(page: Browser, context: Context) -> None:

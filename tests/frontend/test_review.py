@@ -9,10 +9,11 @@ import pytest
 
 from api.context import Context
 from store import jobs, segments
-from tests.api.conftest import KEY, clock, context, serving
+from tests.api.conftest import clock, context
 from tests.api.test_plans import planned
 from tests.frontend import samples
 from tests.frontend.browser import Browser
+from tests.frontend.real_api import signed_in
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.test_status import open_job, part
 
@@ -182,13 +183,8 @@ def real(window: Browser, planned: Context) -> Iterator[Browser]:
     """The page of the real API, signed in, with a job of three parts that waits for approval."""
     with planned.store.writing() as connection:
         connection.exec_driver_sql("UPDATE jobs SET review_reasons = '[\"requested\"]'")
-    window.reset()
-    with serving(planned) as root:
-        window.open(f"{root}/videos/job")
-        window.fill("#key", KEY)
-        window.click("#sign-in button")
-        yield window
-        window.open("about:blank")
+    with signed_in(window, planned, "videos/job", "#job-title") as opened:
+        yield opened
 
 
 def test_the_real_api_approves_holds_and_publishes_at_once(real: Browser, planned: Context) -> None:
