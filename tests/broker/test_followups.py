@@ -70,7 +70,8 @@ def test_hooks_hear_of_follow_ups_after_the_commit(broker: SqliteBroker) -> None
         first.send()
         broker.join("default", timeout=JOIN_MS)
         wait_for(lambda: len(heard) == 2)
-    assert heard[1:] == [("other", (0, 1, 0))]
+    # The sender hears of "first" at any time: the worker may be quicker.
+    assert [one for one in heard if one[0] == "other"] == [("other", (0, 1, 0))]
 
 
 @pytest.mark.logs_errors("dramatiq")
