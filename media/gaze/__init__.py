@@ -8,7 +8,7 @@ The way of a frame through `corrector.Corrector`, a stage between decoding and e
              landmarks     visibility      interpolation              smoothing       preview
                detector    measure                                    draw/redraw     chart
                networks      head_pose                                  spectacles
-               region        limbus                                     warp  layers
+               region        limbus  ring_light                         warp  layers
                tracking      geometry                                     eyelids
              time_budget                                                glints
              (skip, stop)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.estimate import limbus
+from media.gaze.estimate import limbus, ring_light
 from media.gaze.estimate.geometry import Axes, Eye, Outline
 from media.gaze.estimate.head_pose import Pose, fit
 from media.gaze.face.faces import Face
@@ -102,7 +102,8 @@ def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | 
     by_iris = np.mean([_by_iris(eye, side, pose, head) for side, eye in enumerate(eyes)], axis=0)
     by_shape = _by_shape(face.blendshapes, pose.angles_deg())
     lids = float(np.mean([_lids_height(eye) for eye in eyes]))
-    gaze = combine((float(by_iris[0]), float(by_iris[1])), by_shape, lids)
+    by_ring = ring_light.gaze_deg(luma, eyes)
+    gaze = combine((float(by_iris[0]), float(by_iris[1])), by_shape, lids) if by_ring is None else by_ring
     radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_corners_middle(0, head))
     return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius)
 
