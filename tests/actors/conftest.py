@@ -55,9 +55,9 @@ def _locks() -> set[str]:
 def _open_files() -> set[str]:
     """Return the inodes of all files that this process has open."""
     inodes = set()
-    for descriptor in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # the descriptor of the listing itself is closed
-            inodes.add(str(os.fstat(int(descriptor)).st_ino))
+            inodes.add(str(os.fstat(int(descriptor.name)).st_ino))
     return inodes
 
 
