@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.benchmarks.gaze.columns import Columns, alone, compare, total, view
+from scripts.benchmarks.gaze.appearance import Appearance
+from scripts.benchmarks.gaze.clip_groups import HEAD, Judged, line, table
+from scripts.benchmarks.gaze.columns import Columns, alone, applied, compare, looks_into_lens, total, view
 from scripts.benchmarks.gaze.faces import Numbers
 from scripts.benchmarks.gaze.judge_bias import own
 from scripts.benchmarks.gaze.measurements import Measurements
@@ -204,3 +206,58 @@ def test_a_view_is_the_median_over_open_eyes_and_heads_that_face_us() -> None:
     seen.head_deg[60:90, 1] = 23.0
     seen.opening[90:] = 0.05
     assert (4.0, 1.0) == view(seen, seen, 0)
+
+
+def test_a_step_counts_between_frames_with_open_eyes_only() -> None:
+    """At 20 the eyes shut, and the strength falls; at 60 it falls by .3 with open eyes."""
+    strength = np.ones(FRAMES)
+    strength[20:24], strength[60] = 0.0, 0.7
+    before = marks()
+    before.opening[19:25] = 0.05
+    assert 0.3 == pytest.approx(compare(before, before, NETWORKS, None, strength).step)
+    assert np.isnan(compare(before, before, NETWORKS).step)
+
+
+def test_faults_count_while_the_eyes_are_open() -> None:
+    before = marks()
+    before.opening[:30] = 0.05
+    seen = Appearance(np.ones((FRAMES, 2)), np.ones((FRAMES, 2)), np.zeros((FRAMES, 2)))
+    seen.ring[:30], seen.wholeness[:30], seen.slivers[:30] = 9.0, -9.0, 9.0
+    assert (1.0, 1.0, 0.0) == _faults(compare(before, before, NETWORKS, seen))
+    seen.ring[30:60], seen.wholeness[30:60], seen.slivers[30:75] = 1.5, 0.5, 1.0
+    assert (1.5, 0.5, 1.0) == _faults(compare(before, before, NETWORKS, seen))
+
+
+def _faults(row: Columns) -> tuple[float, float, float]:
+    return row.ring, row.wholeness, row.slivers
+
+
+def test_the_applied_strength_is_the_main_speakers() -> None:
+    report = {
+        "columns": ["index", "face", "applied"],
+        "frames": [[40, 0, 0.5], [41, 0, 0.6], [41, 1, 0.1], [43, 0, 0.8]],
+    }
+    assert [0.5, 0.6, np.nan, 0.8] == pytest.approx(applied(report, 4), nan_ok=True)
+    assert applied({}, 4) is None
+
+
+def test_a_clip_looks_into_the_lens_within_the_judges_bias() -> None:
+    assert looks_into_lens(judged(marks(), (3.0, -5.0)), NETWORKS)
+    assert not looks_into_lens(judged(marks(), (3.0, -9.0)), NETWORKS)
+
+
+def test_clips_that_look_aside_are_judged_by_what_is_left_and_others_by_what_moved() -> None:
+    """Errors are of three clips that look aside; the fourth one looks into the lens and was moved by 2 degrees."""
+    row = compare(marks(), marks(), NETWORKS)
+    aside = [
+        Judged(name, False, replace(row, after=after, moved=9.0, ring=1.0, wholeness=0.9, step=0.1))
+        for name, after in (("a", 2.0), ("b", 3.0), ("c", 10.0))
+    ]
+    lens = Judged("d", True, replace(row, after=90.0, moved=2.0, ring=1.5, wholeness=0.7, step=0.3))
+    figures = dict(zip(HEAD, line([*aside, lens]), strict=True))
+    assert (3, 5.0, 3.0) == (figures["clips"], figures["error"], figures["median"])
+    assert (1, 2.0, 2.0) == (figures["in lens"], figures["moved"], figures["most"])
+    assert (1.5, 0.7, 0.3) == (figures["ring"], figures["whole"], figures["step"])
+    lines = table({"all": [*aside, lens], "known": aside[:1]})
+    assert ["a", "b", "c", "d", "all", "known"] == [text.split()[0] for text in lines[1:7]]
+    assert ["looking aside: a, b, c", "into the lens: d"] == lines[7:9]

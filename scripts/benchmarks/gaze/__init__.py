@@ -8,7 +8,9 @@
       └ networks    the networks that the weights belong to, as ONNX graphs
     judge_bias    the judges' own error
     measurements  all quantities that are measured in a frame
+    appearance    rings, torn pupils and lights, slivers
     columns       the figures of the table, defined
+    clip_groups   the short table: what is left of glances aside, and what moved of looks into the lens
     iris_shift    the simplest correction, as a baseline: the iris is cut out and moved
     ground_truth  remaining error of a known gaze, and the error of the corrector's measurement
       ├ rendered_film       a film with known gaze

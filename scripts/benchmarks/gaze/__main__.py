@@ -19,6 +19,7 @@ from media.errors import Refused
 from media.gaze.errors import GazeError
 from media.picture import conversion
 from scripts.benchmarks.gaze import (
+    clip_groups,
     clips,
     columns,
     contact_sheet,
@@ -29,6 +30,8 @@ from scripts.benchmarks.gaze import (
     judges,
     measurements,
 )
+from scripts.benchmarks.gaze.appearance import Appearance, Observer
+from scripts.benchmarks.gaze.clip_groups import Judged
 from scripts.benchmarks.gaze.columns import Columns
 from scripts.benchmarks.gaze.measurements import Measurements
 from scripts.benchmarks.gaze.weights import JudgeMissing
@@ -40,7 +43,7 @@ NETWORKS = ("face-network", "eye-network")
 SHOWN = (
     *("frames", "before", "after", "sideways", "within", "spread", "sharpness", "light", "blinks", "opened", "lids"),
     *("flow", "jitter", "shiver", "jitter_rim", "shiver_rim", "leaps", "lens_frames", "lens_moved", "far_frames"),
-    *("far_moved", "far_db", "moved", "outside_db"),
+    *("far_moved", "far_db", "moved", "outside_db", "step", "ring", "wholeness", "slivers"),
 )
 
 
@@ -49,7 +52,22 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="scripts/bench gaze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    command.add_argument("--clips", type=Path, metavar="DIR", help="films (*.mp4) to judge")
+    command.add_argument(
+        "--clips",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="films (*.mp4) to judge; several times for several groups",
+    )
+    command.add_argument("--known", default="", metavar="TEXT", help="films on which the code was fitted: a group, too")
+    command.add_argument(
+        "--lens",
+        default="",
+        metavar="TEXT",
+        help="films that look into the lens, where the networks do not see it: TEXT,TEXT",
+    )
+    command.add_argument("--frames", type=int, metavar="N", help="so many frames of each film (all)")
     command.add_argument(
         "--truth", action="store_true", help="also a rendered film whose true gaze is known (two minutes)"
     )
@@ -71,6 +89,7 @@ def main() -> int:
     """Run the benchmark."""
     options = parser().parse_args()
     options.every = options.every or (5 if options.quick else 3)
+    options.frames = options.frames or (QUICK_FRAMES if options.quick else None)
     found = _judges(options.judges.split(","))
     options.into.mkdir(parents=True, exist_ok=True)
     try:
@@ -88,11 +107,15 @@ def _judge_clips(options: argparse.Namespace, found: dict[str, judges.Judge]) ->
     if not set(found) & set(NETWORKS):
         raise JudgeMissing("no network is there to judge angles")
     bench = Bench(options, found)
-    wanted = [text for text in options.only.split(",") if text] or [""]
-    for path in sorted(options.clips.glob("*.mp4")):
-        if path.stem.startswith(tuple(wanted)):
-            bench.judge(path)
+    for folder in options.clips:
+        for path in sorted(folder.glob("*.mp4")):
+            if path.stem.startswith(_texts(options.only) or ("",)):
+                bench.judge(path)
     bench.print_report()
+
+
+def _texts(option: str) -> tuple[str, ...]:
+    return tuple(text for text in option.split(",") if text)
 
 
 def _judges(names: list[str]) -> dict[str, judges.Judge]:
@@ -127,12 +150,13 @@ class Bench:
         self._opinions: dict[str, dict[str, list[tuple[float, float, float]]]] = {}  # by judge, by candidate
         self._views: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}  # by film, by judge, by candidate
         self._costs: list[str] = []
+        self._groups: dict[str, dict[str, list[Judged]]] = {}  # by candidate, by group
         self._stamp = _stamp(repr((list(found), options.every)))
 
     def judge(self, path: Path) -> None:
         """Process a film with every candidate and measure the results."""
         began = time.monotonic()
-        clip = clips.Clip.of(path, QUICK_FRAMES if self._options.quick else None)
+        clip = clips.Clip.of(path, self._options.frames)
         into = self._options.into / f"{clip.name}-{clip.key()}-{self._stamp}"
         into.mkdir(exist_ok=True)
         # Not the product's own intensity 0: that copies the stream, and the others are encoded.
@@ -142,31 +166,34 @@ class Bench:
             print(f"{clip.name}: no face; outside of the table")
             return
         measurer = measurements.Measurer(self.judges, faces, self._options.every)
-        base = self._measured(clip, nothing, nothing, measurer, into / "nothing.npz")
+        base, _ = self._measured(clip, nothing, nothing, measurer, into / "nothing.npz")
         for candidate in self._candidates:
             if candidate == "crude":
                 film = into / "crude.mp4"
                 run = clips.kept(film) or clips.keep(iris_shift.move(clip.frames()), clip, film)
-                seen = self._measured(clip, nothing, run, measurer, film.with_suffix(".npz"))
+                seen, faults = self._measured(clip, nothing, run, measurer, film.with_suffix(".npz"))
             else:
                 run = clips.correct(clip, self._options.intensity, into / "ours.mp4")
                 if self._options.sheets:
                     contact_sheet.write(clip, nothing, run, faces, self._options.sheets)
-                seen = self._measured(clip, nothing, run, measurer, None)
-            self._note(clip, candidate, run, base, seen)
+                seen, faults = self._measured(clip, nothing, run, measurer, None)
+            self._note(clip, candidate, run, base, seen, faults)
         print(f"{clip.name}: {len(faces)} frames, {time.monotonic() - began:.0f} s", flush=True)
 
-    @staticmethod
     def _measured(
-        clip: clips.Clip, nothing: clips.Run, run: clips.Run, measurer: measurements.Measurer, keep: Path | None
-    ) -> Measurements:
+        self, clip: clips.Clip, nothing: clips.Run, run: clips.Run, measurer: measurements.Measurer, keep: Path | None
+    ) -> tuple[Measurements, Appearance | None]:
         """Measure a film, or load an earlier measurement."""
+        faults = keep and keep.with_suffix(".faults.npz")
         if keep is not None and keep.exists():
-            return Measurements.load(keep)
-        found = measurer.measure(clips.side_by_side(clip.frames(), nothing.frames(), run.frames()))
-        if keep is not None:
+            return Measurements.load(keep), Appearance.load(faults) if faults and faults.exists() else None
+        observer = Observer(clip.span.frames, self._options.every)
+        films = clips.side_by_side(clip.frames(), nothing.frames(), run.frames())
+        found = measurer.measure(observer.watch(films))
+        if keep is not None and faults is not None:
             found.save(keep)
-        return found
+            observer.appearance.save(faults)
+        return found, observer.appearance
 
     def _note(
         self,
@@ -175,10 +202,14 @@ class Bench:
         run: clips.Run,
         base: Measurements,
         seen: Measurements,
+        faults: Appearance | None,
     ) -> None:
         found = self._results.setdefault(clip.name, {})
         found.setdefault("nothing", columns.compare(base, base, self._networks))
-        found[candidate] = columns.compare(base, seen, self._networks)
+        found[candidate] = columns.compare(
+            base, seen, self._networks, faults, columns.applied(run.report, len(seen.opening))
+        )
+        self._group(clip, candidate, base, found[candidate])
         for number, name in enumerate(self.judges):
             views = self._views.setdefault(clip.name, {}).setdefault(
                 name, {"nothing": columns.view(base, base, number)}
@@ -192,6 +223,15 @@ class Bench:
             stage = run.stages_s.get("stage", 0.0) / count
             rate = f"{1 / stage:.0f} frames a second without the codec" if stage else "uncorrected"
             self._costs.append(f"{clip.name}: ms a frame: {steps}; {rate}")
+
+    def _group(self, clip: clips.Clip, candidate: str, base: Measurements, row: Columns) -> None:
+        known = _texts(self._options.known)
+        into_lens = columns.looks_into_lens(base, self._networks)
+        judged = Judged(clip.name, into_lens or clip.name.startswith(_texts(self._options.lens)), row)
+        groups = ["all", clip.path.parent.name] if len(self._options.clips) > 1 else ["all"]
+        groups += [["held back", "known"][clip.name.startswith(known)]] if known else []
+        for name in groups:
+            self._groups.setdefault(candidate, {}).setdefault(name, []).append(judged)
 
     def _tell_opinions(self) -> None:
         print("\nEach judge alone, over the same frames: median of its error in degrees, before → after (median way)")
@@ -223,6 +263,8 @@ class Bench:
             for name, row in {**rows, "all: median, or sum": columns.total(list(rows.values()))}.items():
                 print(f"{name[:25]:26}" + "".join(f"{value:13.2f}" for value in map(asdict(row).get, SHOWN)))
         self._tell_opinions()
+        for candidate, groups in self._groups.items():
+            print(f"\n{candidate}, in short\n" + "\n".join(clip_groups.table(groups)))
         print("\n" + "\n".join(self._costs))
 
 

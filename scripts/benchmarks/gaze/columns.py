@@ -5,10 +5,12 @@ are there: 0 is the lens.
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scripts.benchmarks.gaze.appearance import Appearance
 from scripts.benchmarks.gaze.faces import Numbers
 from scripts.benchmarks.gaze.measurements import Measurements
 
@@ -16,6 +18,7 @@ CORRECTABLE_DEG, HEAD_DEG = (4.0, 22.0), 22.0
 CLOSE_DEG = 5.0
 LENS_DEG = 4.0  # "into the lens" by the judges, whose bias for a person is as large
 FAR_DEG = 30.0
+INTO_LENS_DEG = 7.5  # median gaze of a clip that looks into the lens, the judges' bias included
 BLINK, BLINK_FRAMES = 0.6, 15  # of the usual opening; longer closures are no blinks
 LEAP = 0.04  # of the eye's width
 OPENED = 0.25  # of the usual opening
@@ -52,6 +55,10 @@ class Columns:
     far_db: float  # median PSNR within the eyes' boxes of them against "nothing"
     moved: float  # median way of the gaze over all frames with open eyes
     outside_db: float  # median PSNR outside the eyes' boxes against "nothing": codec only
+    step: float  # greatest change of the applied strength between neighbouring frames with open eyes
+    ring: float  # 90th percentile over open eyes: how much steeper brightness rises across the limbus than in "nothing"
+    wholeness: float  # 10th percentile over open eyes: likeness of pupil and lights to those of "nothing"
+    slivers: float  # mean over frames with open eyes: area of new bright spots beside the corners, both eyes
 
 
 def common(marks: Measurements, networks: list[int]) -> Numbers:
@@ -60,8 +67,22 @@ def common(marks: Measurements, networks: list[int]) -> Numbers:
     return opinion
 
 
-def compare(nothing: Measurements, candidate: Measurements, networks: list[int]) -> Columns:
-    """Compute every column for one clip."""
+def compare(
+    nothing: Measurements,
+    candidate: Measurements,
+    networks: list[int],
+    appearance: Appearance | None = None,
+    applied: Numbers | None = None,
+) -> Columns:
+    """Compute every column for one clip.
+
+    Args:
+        nothing: of the uncorrected film.
+        candidate: of the film in question.
+        networks: which judges are networks.
+        appearance: faults of the film in question; without, these columns are NaN.
+        applied: the strength that a corrector applied in each frame, (frames,); without, `step` is NaN.
+    """
     before, after = common(nothing, networks), common(candidate, networks)
     error, head = _length(before), np.abs(nothing.head_deg).max(axis=1)
     open_ = _open(nothing)
@@ -95,7 +116,27 @@ def compare(nothing: Measurements, candidate: Measurements, networks: list[int])
         far_db=_median(candidate.inside_db[far]),
         moved=_median(moved[open_]),
         outside_db=_median(candidate.outside_db),
+        step=np.nan if applied is None else _step(applied, open_),
+        ring=np.nan if appearance is None else _percentile(appearance.ring[open_], 90),
+        wholeness=np.nan if appearance is None else _percentile(appearance.wholeness[open_], 10),
+        slivers=np.nan if appearance is None else _mean(appearance.slivers[open_].sum(axis=1)),
     )
+
+
+def applied(report: dict[str, Any], frames: int) -> Numbers | None:  # Any: the corrector's own JSON
+    """Return the strength that was applied to the main speaker in each frame of a report; None without one."""
+    if "columns" not in report:
+        return None
+    index, strength = (report["columns"].index(name) for name in ("index", "applied"))
+    rows = {row[index]: row[strength] for row in reversed(report["frames"])}  # the main speaker is the frame's first
+    first = min(rows, default=0)
+    return np.array([rows.get(first + at, np.nan) for at in range(frames)])
+
+
+def looks_into_lens(nothing: Measurements, networks: list[int]) -> bool:
+    """Return whether a clip's gaze rests in the lens by the networks, whose bias for a person is as large."""
+    chosen = _open(nothing) & (np.abs(nothing.head_deg).max(axis=1) <= HEAD_DEG)
+    return float(_length(_middle_gaze(common(nothing, networks)[chosen]))) <= INTO_LENS_DEG
 
 
 def alone(
@@ -166,6 +207,22 @@ def _leaps(nothing: Numbers, candidate: Numbers, open_: NDArray[np.bool_]) -> fl
     before, after = (_length(np.diff(places.mean(axis=1), axis=0)) for places in (nothing, candidate))
     good = open_[1:] & open_[:-1] & ~np.isnan(before) & ~np.isnan(after)
     return 1000 * _share((after - before)[good] > LEAP)
+
+
+def _step(applied: Numbers, open_: NDArray[np.bool_]) -> float:
+    steps = np.abs(np.diff(applied))[open_[1:] & open_[:-1]]
+    steps = steps[~np.isnan(steps)]
+    return float(steps.max()) if len(steps) else np.nan
+
+
+def _percentile(values: Numbers, share: float) -> float:
+    values = values[~np.isnan(values)]
+    return float(np.percentile(values, share)) if len(values) >= FEWEST else np.nan
+
+
+def _mean(values: Numbers) -> float:
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) >= FEWEST else np.nan
 
 
 def _ratio(candidate: Numbers, nothing: Numbers) -> Numbers:
