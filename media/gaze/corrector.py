@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from media.frames import Planes
+from media.gaze.draw import bounds
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
 from media.gaze.estimate.interpolation import interpolate, is_at_rest, is_unchanged, midpoint
@@ -233,8 +234,10 @@ class Corrector:
         assert own is not None
         right, down = iris_shift_px(decision.off_deg, own.radius_px, self.intensity * decision.strength)
         shift = (right * self.gain[0], down * self.gain[1])
-        for axes, outline in zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), strict=True):
-            redraw(frame, axes, outline, shift)
+        eyes = list(zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), strict=True))
+        share = bounds.share_for_all(eyes, shift)
+        for axes, outline in eyes:
+            redraw(frame, axes, outline, (share * shift[0], share * shift[1]))
 
     def _emit(self, slot: Slot, decisions: dict[int, Decision]) -> Planes:
         """Report what was done in a frame and let it go."""

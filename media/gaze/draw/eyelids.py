@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from media.gaze.draw import bounds
+from media.gaze.draw.iris_edge import LID_EDGE, SHARP_EDGE, IrisEdge
 from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.estimate.geometry import Box, Grid, Outline, height
 
@@ -54,15 +56,28 @@ class EyeMovement:
     iris_shift: tuple[float, float]  # right and down
     lid_shifts: tuple[float, float]  # of the upper and the lower lid at their middle, + down
     rim: SpectacleRim | None = None  # above the eye
+    edge: IrisEdge = SHARP_EDGE  # of the iris in the picture
 
     @classmethod
-    def of(cls, outline: Outline, wanted: tuple[float, float], rim: SpectacleRim | None = None) -> "EyeMovement":
+    def of(
+        cls,
+        outline: Outline,
+        wanted: tuple[float, float],
+        rim: SpectacleRim | None = None,
+        edge: IrisEdge = SHARP_EDGE,
+    ) -> "EyeMovement":
         """Limit a wanted shift so that no lid tears, no rim bends and little sclera shows below the iris."""
         right, down = wanted
         lift = float(np.clip(down, -MOST_LIFT, MOST_LIFT))
         most = MOST_LIFT if rim is None else _max_lift_below(rim, outline)
         lid_shifts = UPPER_LID * float(np.clip(lift, -most, most)), LOWER_LID * lift
-        return cls(outline, (right, max(down, _min_iris_shift(outline, wanted, lid_shifts[1]))), lid_shifts, rim)
+        down = bounds.under_lids(outline, wanted, lid_shifts)
+        return cls(outline, (right, max(down, _min_iris_shift(outline, wanted, lid_shifts[1]))), lid_shifts, rim, edge)
+
+    @property
+    def feather(self) -> float:
+        """Return the width of the eyeball's drawn edge at the lids: wider in a soft picture."""
+        return FEATHER + LID_EDGE * self.edge.softer * self.outline.radius
 
     def lid_maps(self, x: Grid) -> LidMaps:
         """Return the moved lids for each pixel, from its x."""
@@ -92,7 +107,7 @@ class EyeMovement:
         """Return the mask of the eyeball: 0 skin to 1 between the moved lids."""
         beyond = np.float32(BEYOND_LOWER) * lids.arch  # 0 at the corners, which are flesh
         depth = np.minimum(y - lids.upper - np.float32(INSET_UPPER), lids.lower + beyond - y)
-        return _unit(depth / np.float32(FEATHER) + np.float32(0.5))
+        return _unit(depth / np.float32(self.feather) + np.float32(0.5))
 
 
 def _max_lift_below(rim: SpectacleRim, outline: Outline) -> float:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.draw.eyelids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, EyeMovement
+from media.gaze.draw.eyelids import BEYOND_LOWER, INSET_LOWER, INSET_UPPER, EyeMovement
 from media.gaze.easing import fade
 from media.gaze.estimate.geometry import Grid, PixelGrid, height
 
 # The edge of the iris is soft: its shadow reaches this far, in radii, and the sclera begins beyond.
 RIM_FROM, RIM_TO, WHITE_FROM = 0.98, 1.13, 1.15
+# In a soft picture, by so much of what its edge is wider: the drawn edge is as wide as the picture's own.
+SOFTER_FROM, SOFTER_TO = 0.25, 0.85
 EDGE = 0.012  # the iris is not fetched from the lower lid's wet edge
 BEHIND_EDGE = (
     0.012  # the iris ends this far below the line of the lower lid, which lies a little inside of the visible edge
@@ -22,6 +24,7 @@ BEHIND_EDGE = (
 FILL_INSET = 0.02  # the last row that fills in the iris, further inside than the first one that is drawn
 STRETCHED = (1.5, 2.6)  # times its old width: a side's sclera is drawn from itself … from the other side
 FILLED_SHORTER = 0.08  # radii by which the filled part of the iris ends earlier
+MIDDLE, RIM = 0.65, 0.85  # radii: up to here is the iris' middle … from here is its rim
 CORNER_FROM, CORNER_TO = 0.30, 0.42  # from the middle, in eye widths
 
 
@@ -38,15 +41,16 @@ class EyeballLayers:
     filled: tuple[Grid, Grid]  # the iris that a lid covered, from the same ring further up or down
     filled_share: Grid
     iris_share: Grid  # 1 within the iris, 0 on the sclera
+    rim: Grid  # 1 at the iris' rim, 0 in its middle, where wide lights may be brighter than the sclera
 
 
 def eyeball_layers(moved: EyeMovement, grid: PixelGrid) -> EyeballLayers:
     """Return the layers for the pixels of a rectangle."""
     left, right, right_share = _sclera(moved, grid)
     corner = np.clip((np.abs(grid.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
-    iris, filled, filled_share, iris_share = _iris(moved, grid)
-    whole = np.asarray(corner, np.float32)
-    return EyeballLayers(left, right, right_share, _stretched(moved), whole, iris, filled, filled_share, iris_share)
+    return EyeballLayers(
+        left, right, right_share, _stretched(moved), np.asarray(corner, np.float32), *_iris(moved, grid)
+    )
 
 
 def borrowed(layers: EyeballLayers, left: float, right: float) -> Grid:
@@ -64,7 +68,7 @@ def _sclera(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tup
     x = grid.x
     radius, old = moved.outline.radius, moved.outline.iris[0]
     new = old + moved.iris_shift[0]
-    reach = WHITE_FROM * radius
+    reach = _sclera_from(moved) * radius
     left_has, right_has = old - reach + 0.5, 0.5 - old - reach
     from_left = _side(x + np.float32(0.5), left_has, new - reach + 0.5) - np.float32(0.5)
     from_right = np.float32(0.5) - _side(np.float32(0.5) - x, right_has, 0.5 - new - reach)
@@ -72,9 +76,14 @@ def _sclera(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tup
     return _within_lids(moved, grid, from_left), _within_lids(moved, grid, from_right), np.asarray(share, np.float32)
 
 
+def _sclera_from(moved: EyeMovement) -> float:
+    """Return the distance from the iris' centre, in radii, at which the sclera is fetched."""
+    return WHITE_FROM + SOFTER_TO * moved.edge.softer
+
+
 def _stretched(moved: EyeMovement) -> tuple[float, float]:
     """Return the trust in the sclera of the left and right side: less, the more it is stretched."""
-    reach = WHITE_FROM * moved.outline.radius
+    reach = _sclera_from(moved) * moved.outline.radius
     old, way = moved.outline.iris[0], moved.iris_shift[0]
     sides = ((0.5 + old - reach, way), (0.5 - old - reach, -way))
     left, right = (fade((has + more) / max(has, 0.01), STRETCHED) for has, more in sides)
@@ -100,7 +109,7 @@ def _within_lids(moved: EyeMovement, grid: PixelGrid, source_x: Grid) -> tuple[G
     part = np.clip((grid.y - upper) / np.maximum(lower - upper, np.float32(1e-3)), 0, 1)
     top, bottom = _opening(moved, source_x)
     # The wet edge lies on and below the line of the lower lid; it is fetched unchanged from beside the iris.
-    beyond = np.clip(grid.y - lower, 0, np.float32(BEYOND_LOWER + FEATHER))
+    beyond = np.clip(grid.y - lower, 0, np.float32(BEYOND_LOWER + moved.feather))
     bottom += np.float32(INSET_LOWER)
     return grid.maps(source_x - grid.x, top + part * (bottom - top) + beyond - grid.y)
 
@@ -113,7 +122,7 @@ def _opening(moved: EyeMovement, x: Grid) -> tuple[Grid, Grid]:
     return np.minimum(top, middle), np.maximum(bottom, middle)
 
 
-def _iris(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid]:
+def _iris(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid, Grid]:
     """Move the iris as a rigid disc; where a lid covered it, fill each ring from its visible part."""
     radius = np.float32(moved.outline.radius)
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
@@ -123,19 +132,22 @@ def _iris(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tuple
     top, bottom = _opening(moved, seen_x)
     bottom -= np.float32(EDGE)
     depth = np.minimum(seen_y - top, bottom - seen_y)
-    hidden = 1 - np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1)
+    feather = np.float32(moved.feather)
+    hidden = 1 - np.clip(depth / feather + np.float32(0.5), 0, 1)
     along, row = _on_ring(moved, dx, dy)
     distance = np.sqrt(dx * dx + dy * dy) / radius
     # The filled part ends earlier: it would bring along the brighter sclera of the side.
-    end = np.float32(RIM_TO) - np.float32(FILLED_SHORTER) * hidden
-    shown = np.clip((end - distance) / np.float32(RIM_TO - RIM_FROM), 0, 1)
+    rim_from, rim_to = RIM_FROM + SOFTER_FROM * moved.edge.softer, RIM_TO + SOFTER_TO * moved.edge.softer
+    end = np.float32(rim_to) - np.float32(FILLED_SHORTER) * hidden
+    shown = np.clip((end - distance) / np.float32(rim_to - rim_from), 0, 1)
     edge = moved.lid_heights(grid.x)[1] + np.float32(BEHIND_EDGE)
-    above_edge = np.clip((edge - grid.y) / np.float32(FEATHER) + np.float32(0.5), 0, 1)
+    above_edge = np.clip((edge - grid.y) / feather + np.float32(0.5), 0, 1)
     return (
         grid.maps(seen_x - grid.x, np.clip(seen_y, top, bottom) - grid.y),
         grid.maps(old_x + along - grid.x, old_y + row - grid.y),
         np.asarray(hidden, np.float32),
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
+        np.asarray(np.clip((distance - np.float32(MIDDLE)) / np.float32(RIM - MIDDLE), 0, 1), np.float32),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.draw import glints, spectacles, warp
+from media.gaze.draw import glints, iris_edge, spectacles, thin_lines, warp
 from media.gaze.draw.glints import Glints
 from media.gaze.draw.layers import EyeballLayers, borrowed
 from media.gaze.draw.warp import EyeballMaps
@@ -46,12 +46,13 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     if area is None:
         return None
     luma = frame.y[area.slices()]
-    maps = warp.eye_maps(axes, outline, area, shift_px, spectacles.find(luma, axes, area))
+    rim, edge = spectacles.find(luma, axes, area), iris_edge.measure(luma, axes, outline, area)
+    found = glints.find(luma, axes, outline, area)
+    maps = warp.eye_maps(axes, outline, area, shift_px, warp.Features(rim, edge, found))
     shade = None
     if maps.eyeball is not None and maps.eyeball.layers is not None:
         layers, shade = _borrow_sclera(luma, maps.eyeball, maps.eyeball.layers)
         maps = replace(maps, eyeball=replace(maps.eyeball, layers=layers))
-    found = glints.find(luma, axes, outline, area)
     _draw([luma], maps, found, 1, shade)
     shade = None if shade is None else _halve_mask(shade)
     _draw([plane[area.slices(2)] for plane in (frame.u, frame.v)], _halve(maps), found, 2, shade)
@@ -96,7 +97,13 @@ def _draw(
     if maps.eyeball is not None:
         cut = maps.eyeball.area.slices(subsampling)
         drawn = np.array([skin[cut] for skin in skins], np.float32)
-        drawn += maps.eyeball.mask * (_eyeball(patches, maps.eyeball, found, subsampling, shade) - drawn)
+        clean = patches if found is None else [glints.without_glints(patch, found, subsampling) for patch in patches]
+        drawn += maps.eyeball.mask * (_eyeball(patches, clean, maps.eyeball, subsampling, shade) - drawn)
+        if subsampling == 1:
+            drawn[0] = thin_lines.remove(drawn[0], clean[0][cut], maps.eyeball.mask, maps.moved_px, maps.eye_px)
+        if found is not None:
+            light = [patch - without.astype(np.float32) for patch, without in zip(patches, clean, strict=True)]
+            drawn += maps.eyeball.mask * maps.eyeball.cornea * _sample(light, maps.eyeball.glints)
         for skin, eyeball in zip(skins, np.clip(np.rint(drawn), 0, 255), strict=True):
             skin[cut] = eyeball
     for patch, skin in zip(patches, skins, strict=True):
@@ -104,19 +111,18 @@ def _draw(
 
 
 def _eyeball(
-    patches: list[NDArray[np.uint8]], eyeball: EyeballMaps, found: Glints | None, subsampling: int, shade: Grid | None
+    patches: list[NDArray[np.uint8]],
+    without_glints: list[NDArray[np.uint8]],
+    eyeball: EyeballMaps,
+    subsampling: int,
+    shade: Grid | None,
 ) -> Grids:
-    without_glints = (
-        patches if found is None else [glints.without_glints(patch, found, subsampling) for patch in patches]
-    )
+    """Draw the eyeball without its glints."""
     drawn = _sample(without_glints, eyeball.warped)
     if eyeball.layers is not None:
         drawn += np.float32(eyeball.layers_share) * (
             _layered(patches, without_glints, eyeball.layers, subsampling, shade) - drawn
         )
-    if found is not None:
-        glint_values = [patch - clean.astype(np.float32) for patch, clean in zip(patches, without_glints, strict=True)]
-        drawn += eyeball.cornea * _sample(glint_values, eyeball.glints)
     return drawn
 
 
@@ -133,8 +139,8 @@ def _layered(
         sclera += (1 - shade) * (np.float32(0 if subsampling == 1 else GREY) - sclera)
     if subsampling == 1:
         # A lit rim of sclera beside the iris, or in it where the iris was measured too large, would be a bright arc
-        # where the new sclera is darker. Glints are removed already: no iris is brighter than its sclera.
-        iris = np.minimum(iris, sclera + BRIGHTER_RIM)
+        # where the new sclera is darker. Glints are removed already: no rim is brighter than its sclera.
+        iris -= layers.rim * np.maximum(iris - sclera - BRIGHTER_RIM, 0)
     return _mix(sclera, iris, layers.iris_share)
 
 
@@ -156,12 +162,12 @@ def _halve(maps: warp.EyeMaps) -> warp.EyeMaps:
     """Scale the maps to the size of the chroma planes."""
     eyeball = maps.eyeball
     if eyeball is None:
-        return warp.EyeMaps(_halve_map(maps.skin), None)
+        return warp.EyeMaps(_halve_map(maps.skin), None, maps.moved_px, maps.eye_px)
     layers = eyeball.layers and _halve_layers(eyeball.layers)
     reflected = _halve_map(eyeball.glints), _halve_mask(eyeball.cornea)
     warped, mask = _halve_map(eyeball.warped), _halve_mask(eyeball.mask)
     halved = EyeballMaps(eyeball.area, mask, warped, *reflected, layers, eyeball.layers_share)
-    return warp.EyeMaps(_halve_map(maps.skin), halved)
+    return warp.EyeMaps(_halve_map(maps.skin), halved, maps.moved_px, maps.eye_px)
 
 
 def _halve_layers(layers: EyeballLayers) -> EyeballLayers:
@@ -175,6 +181,7 @@ def _halve_layers(layers: EyeballLayers) -> EyeballLayers:
         filled=_halve_map(layers.filled),
         filled_share=_halve_mask(layers.filled_share),
         iris_share=_halve_mask(layers.iris_share),
+        rim=_halve_mask(layers.rim),
     )
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from media.gaze.draw.eyelids import (
     BEYOND_LOWER,
-    FEATHER,
     INSET_LOWER,
     INSET_UPPER,
     REACH_DOWN,
@@ -22,7 +21,8 @@ from media.gaze.draw.eyelids import (
     EyeMovement,
     LidMaps,
 )
-from media.gaze.draw.glints import FOLLOWS
+from media.gaze.draw.glints import FOLLOWS, Glints
+from media.gaze.draw.iris_edge import SHARP_EDGE, IrisEdge
 from media.gaze.draw.layers import EyeballLayers, eyeball_layers
 from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.easing import fade
@@ -34,7 +34,7 @@ MOST_SHIFT = 0.24  # of the eye's width; a larger movement would have to invent 
 # lowered eye that is lifted shows a part of the iris that its lower lid covered: warped, the limbus has a dark tail
 # there from 0.02 on (seen on contact sheets).
 SIDEWAYS, UPWARDS = (0.08, 0.14), (0.015, 0.040)
-RIGID = 1.08  # radii of the iris: everything up to here moves with it
+RIGID, SOFTER = 1.08, 0.4  # radii of the iris: everything up to here moves with it; more where its edge is wider
 # From there the movement ends within twice its own length, so that the sclera is nowhere squeezed to less than a
 # quarter of its width; small movements end within one radius.
 GIVES_WAY, LEAST = 2.0, 1.0
@@ -61,6 +61,8 @@ class EyeMaps:
 
     skin: tuple[Grid, Grid]  # (x, y) of each pixel's source, in pixels of the box
     eyeball: EyeballMaps | None  # None when the eye is shut
+    moved_px: float  # length of the iris' movement
+    eye_px: float  # width of the eye
 
 
 def eye_box(axes: Axes, picture: tuple[int, int]) -> Box | None:
@@ -79,8 +81,17 @@ def eye_box(axes: Axes, picture: tuple[int, int]) -> Box | None:
     return Box(left, top, right, bottom) if inside and right - left >= 8 and bottom - top >= 8 else None
 
 
+@dataclass(frozen=True)
+class Features:
+    """The picture's features on which a movement depends."""
+
+    rim: SpectacleRim | None = None  # of spectacles above the eye, which must not move
+    edge: IrisEdge = SHARP_EDGE
+    glints: Glints | None = None
+
+
 def eye_maps(
-    axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float], rim: SpectacleRim | None = None
+    axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float], features: Features | None = None
 ) -> EyeMaps:
     """Return the maps that move an iris.
 
@@ -89,26 +100,30 @@ def eye_maps(
         outline: shape of the eye.
         area: the eye's box, in pixels of the frame.
         shift_px: movement of the iris, x right, y down, in pixels of the frame.
-        rim: of spectacles above the eye, which must not move.
+        features: of the eye in the picture; without, of a sharp one.
 
     Returns:
         Maps for `cv2.remap` on the box; at its border every pixel is its own source.
     """
     way = axes.vector(np.asarray(shift_px, np.float64))
     way *= min(1.0, MOST_SHIFT / max(float(np.hypot(*way)), 1e-9))
-    moved = EyeMovement.of(outline, (float(way[0]), float(way[1])), rim)
+    features = features or Features()
+    moved = EyeMovement.of(outline, (float(way[0]), float(way[1])), features.rim, features.edge)
     grid = PixelGrid.of(area, axes)
     lids = moved.lid_maps(grid.x)
     skin = grid.maps(np.float32(0), moved.skin_shift(grid.x, grid.y, lids))
+    moved_px = float(np.hypot(*moved.iris_shift)) * axes.width
     if float((lids.lower - lids.upper).max()) <= INSET_UPPER + INSET_LOWER:
-        return EyeMaps(skin, None)
+        return EyeMaps(skin, None, moved_px, axes.width)
     inner = _eyeball_area(moved, area, axes)
     part, laid = grid.part(inner), lids.part(inner)
     share = _layers_share(moved)
     layers = eyeball_layers(moved, part) if share > 0 else None
     mask = moved.eyeball_mask(part.y, laid)
-    reflected = glint_maps(moved, part), cornea_mask(moved, part)
-    return EyeMaps(skin, EyeballMaps(inner, mask, warped_eyeball(moved, part, laid), *reflected, layers, share))
+    follows = FOLLOWS if features.glints is None else features.glints.follows
+    reflected = glint_maps(moved, part, follows), cornea_mask(moved, part)
+    eyeball = EyeballMaps(inner, mask, warped_eyeball(moved, part, laid), *reflected, layers, share)
+    return EyeMaps(skin, eyeball, moved_px, axes.width)
 
 
 def _layers_share(moved: EyeMovement) -> float:
@@ -120,7 +135,7 @@ def _layers_share(moved: EyeMovement) -> float:
 def _eyeball_area(moved: EyeMovement, area: Box, axes: Axes) -> Box:
     """Return the rectangle between the moved lids, in pixels of the box."""
     upper, lower = moved.lid_heights(ACROSS)
-    edge = np.concatenate([np.stack([ACROSS, upper]), np.stack([ACROSS, lower + BEYOND_LOWER + FEATHER])], axis=1)
+    edge = np.concatenate([np.stack([ACROSS, upper]), np.stack([ACROSS, lower + BEYOND_LOWER + moved.feather])], axis=1)
     along, across = axes.along
     pixels = np.array([[along, -across], [across, along]]) @ edge + (axes.origin - (area.left, area.top))[:, None]
     left, top = np.maximum(np.floor(pixels.min(axis=1) / 2) * 2, 0).astype(int).tolist()
@@ -135,8 +150,9 @@ def warped_eyeball(moved: EyeMovement, grid: PixelGrid, lids: LidMaps) -> tuple[
     iris_x, iris_y = (np.float32(part) for part in moved.outline.iris)
     dx, dy = grid.x - (iris_x + right), grid.y - (iris_y + down)
     distance = np.sqrt(dx * dx + dy * dy) / np.float32(moved.outline.radius)
+    rigid = RIGID + SOFTER * moved.edge.softer
     gives_way = max(LEAST, GIVES_WAY * float(np.hypot(*moved.iris_shift)) / moved.outline.radius)
-    along = np.clip(1 - (distance - np.float32(RIGID)) / np.float32(gives_way), 0, 1)
+    along = np.clip(1 - (distance - np.float32(rigid)) / np.float32(gives_way), 0, 1)
     along = along * along * (3 - 2 * along)
     part = np.clip((grid.y - lids.upper) / np.maximum(lids.lower - lids.upper, np.float32(1e-3)), 0, 1)
     lift = lids.upper_shift + part * (lids.lower_shift - lids.upper_shift)
@@ -153,11 +169,12 @@ def _between_lids(moved: EyeMovement, grid: PixelGrid, lids: LidMaps, back_x: Gr
     return back_x, np.asarray(back_y + too_high - too_low, np.float32)
 
 
-def glint_maps(moved: EyeMovement, grid: PixelGrid) -> tuple[Grid, Grid]:
-    """Return the maps of the glints, which move only a part of the way of the iris."""
-    right, down = (FOLLOWS * part for part in moved.iris_shift)
+def glint_maps(moved: EyeMovement, grid: PixelGrid, follows: float = FOLLOWS) -> tuple[Grid, Grid]:
+    """Return the maps of the glints, which move a part of the way of the iris, or with it as one piece."""
+    right, down = (follows * part for part in moved.iris_shift)
     # Not under a lid that moves less, as below a spectacle rim: a glint there is on the glasses and does not move.
-    down = max(down, min(moved.lid_shifts[0], 0.0))
+    apart = (1 - follows) / (1 - FOLLOWS)
+    down += apart * (max(down, min(moved.lid_shifts[0], 0.0)) - down)
     return grid.maps(np.float32(-right), np.float32(-down))
 
 

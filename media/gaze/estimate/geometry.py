@@ -127,7 +127,7 @@ def height(curve: NDArray[np.float64], x: Grid, inside: Grid | None = None) -> G
         x: in eye units, of any shape.
         inside: 1/4 − x², 0 outside of the corners, when already computed.
     """
-    a, b, c = (np.float32(value) for value in curve)
+    a, b, c = curve.astype(np.float32)
     if inside is None:
         inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
     return np.asarray(inside * (a + x * (b + c * x)), np.float32)
