@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -18,6 +17,7 @@ from store.states import JobStatus, PublicationStatus, SegmentStatus
 from store.tables import publications as publications_table
 from tests.actors.queues import change_settings, move_clock, waiting
 from tests.store.rows import account, job, publication, segment
+from tests.support.file_search import files_with
 
 ID = "job_" + "0" * 32
 MARKER = b"A-RECOGNISABLE-MARKER-OF-A-VIDEO"
@@ -38,15 +38,8 @@ def lay_down(names: tuple[str, ...] = FILES) -> None:
 
 
 def left() -> list[str]:
-    """Return the files with bytes of the video: any file, also the database and its log.
-
-    Another process reads them: one that opens and closes the live database loses its locks on it.
-    """
-    root = wiring.machine.settings.data_dir
-    command = ["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", MARKER.decode(), "."]
-    found = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
-    assert found.returncode in {0, 1}  # 1: none
-    return sorted(line.removeprefix("./") for line in found.stdout.splitlines())
+    """Return the files with bytes of the video: any file, also the database and its log."""
+    return files_with(wiring.machine.settings.data_dir, MARKER.decode())
 
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, store: Store, by: timedelta) -> None:

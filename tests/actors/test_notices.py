@@ -22,6 +22,7 @@ from tests.actors.notice_run import NoticeRun
 from tests.actors.one_publication import Killed, killed_at
 from tests.actors.queues import change_machine, waiting
 from tests.store.rows import account, job
+from tests.support.file_search import files_with
 from tests.support.push_service import PushService, TestBrowser, push_service
 from tests.support.receiver import receiving
 
@@ -434,10 +435,10 @@ def test_no_secret_is_stored_in_the_clear(run: NoticeRun) -> None:
     run.set_urls("json://user:s3cret-password@127.0.0.1:1/")
     _notify(run)
     run.send()
-    wiring.machine.store.close()
-    stored = b"".join(path.read_bytes() for path in run.store.path.parent.glob("*.sqlite3*") if path.is_file())
-    for secret in (b"s3cret", browser.endpoint.encode(), browser.subscription["keys"]["auth"].encode()):
-        assert secret not in stored
+    directory = wiring.machine.settings.data_dir
+    assert files_with(directory, run.notices()[0].id)
+    for secret in ("s3cret", browser.endpoint, browser.subscription["keys"]["auth"]):
+        assert files_with(directory, secret) == []
 
 
 def test_old_notices_are_deleted(run: NoticeRun) -> None:

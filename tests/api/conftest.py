@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from actors import wiring
 from actors.flow import tokens
 from actors.machine import Machine
 from actors.recovery import upload_record
-from actors.recovery.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
+from actors.recovery.lost_found import ACCEPTED_MARK, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
@@ -32,9 +31,9 @@ from platforms.mock.roots import mock_hosts
 from platforms.oauth import Tokens
 from settings import OAuthClient
 from store import accounts
-from store.tables import metadata
 from tests.store import rows
 from tests.support.clock import Clock
+from tests.support.machine_database import empty_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "test-key-of-tests"
@@ -53,15 +52,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def context(clock: Clock) -> Iterator[Context]:
-    wiring.machine.store.migrate()
-    with wiring.machine.store.writing() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
-    wiring.machine.broker.flush_all()
-    shutil.rmtree(wiring.machine.settings.uploads_dir, ignore_errors=True)
-    shutil.rmtree(wiring.machine.settings.jobs_dir, ignore_errors=True)
-    for name in DIRECTORY_NAMES:
-        shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
+    empty_machine()
     machine = replace(wiring.machine, now=clock, boot_time=clock.boot_time)
     yield Context(
         **vars(machine),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -34,7 +35,7 @@ def _delete_all(path: Path) -> None:
 
 
 def _replace_by_copy(path: Path) -> None:
-    shutil.copy(path, path.with_name("copy"))
+    subprocess.run(["cp", path, path.with_name("copy")], check=True)  # not by this process, which has locks on it
     path.with_name("copy").replace(path)
 
 

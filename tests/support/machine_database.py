@@ -1,0 +1,49 @@
+"""The database and the directories of the tests' machine, emptied before each test that uses it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+import broker
+from actors import wiring
+from actors.recovery.lost_found import DIRECTORY_NAMES
+from store import DatabaseUnavailable
+from store.tables import metadata
+
+__all__ = ["empty_machine"]
+
+UNUSABLE = (DatabaseUnavailable, broker.DatabaseUnavailable, DBAPIError, sqlite3.Error)
+
+
+def empty_machine() -> None:
+    """Empty the tables, the queues and the directories; a database that cannot be used is created anew.
+
+    So the tests after one that damaged it do not fail, too.
+    """
+    try:
+        _empty_database()
+    except UNUSABLE:
+        _delete_database()
+        _empty_database()
+    for name in ("uploads", "jobs", *DIRECTORY_NAMES):
+        shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
+
+
+def _empty_database() -> None:
+    wiring.machine.store.migrate()
+    with wiring.machine.store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    wiring.machine.broker.flush_all()
+
+
+def _delete_database() -> None:
+    """Close what is open, so that the next use opens the new file."""
+    wiring.machine.store.close()
+    wiring.machine.broker.close()
+    path = wiring.machine.settings.database_path
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
