@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -33,6 +34,7 @@ UNCOVER = """
   const above = document.elementFromPoint(left + width / 2, top + height / 2);
   if (!above || !arguments[0].contains(above)) arguments[0].scrollIntoView({ block: 'center' });
 """
+STORAGE_TYPES = "local_storage,indexeddb,cache_storage,service_workers,file_systems"
 READY = 'main[aria-busy="false"]'
 """The page once everything has been asked for that each view needs."""
 
@@ -74,6 +76,7 @@ class Browser:
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
             "unhandledPromptBehavior": "accept",
         }  # fmt: skip
+        self._origins: set[str] = set()  # of the pages since the last reset
         self._http = requests.Session()
         self._http.trust_env = False
         self._root = f"{driver_url}/session"
@@ -81,13 +84,24 @@ class Browser:
         self._root = f"{driver_url}/session/{answer['sessionId']}"
 
     def open(self, url: str) -> Self:
+        if url.startswith("http"):
+            self._origins.add("{0.scheme}://{0.netloc}".format(urlsplit(url)))
         self._call("POST", "/url", {"url": url})
         return self
 
-    def reset(self) -> Self:
-        """Clear the cookies, emulations and console of the previous test."""
+    def leave(self) -> Self:
+        """Leave the page, and remove all that pages have stored: a later test's page may have the same address."""
         if self._call("GET", "/url") != "about:blank":  # opening it again costs as much as a page without content
+            self.run("try { sessionStorage.clear() } catch { /* a page of the browser's own */ }")
             self.open("about:blank")
+        for origin in self._origins:
+            self.devtools("Storage.clearDataForOrigin", origin=origin, storageTypes=STORAGE_TYPES)
+        self._origins.clear()
+        return self
+
+    def reset(self) -> Self:
+        """Clear the storage, cookies, emulations and console of the previous test."""
+        self.leave()
         self.devtools("Network.clearBrowserCookies")
         self.devtools("Network.disable")  # ends limits, too; enabled, it sends messages about each request
         self.devtools("Emulation.setEmulatedMedia", features=[])

@@ -25,7 +25,7 @@ def page(window: Browser, api: StandIn) -> Iterator[Browser]:
     window.reset().show_on(DESKTOP)
     yield window
     complaints = window.complaints()
-    window.open("about:blank")
+    window.leave()
     assert complaints == []
 
 

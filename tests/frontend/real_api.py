@@ -20,4 +20,4 @@ def signed_in(window: Browser, context: Context, path: str = "", shows: str = "#
         window.click("#sign-in button")
         window.find(shows)
         yield window
-        window.open("about:blank")
+        window.leave()

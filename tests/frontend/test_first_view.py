@@ -15,7 +15,7 @@ from tests.api.conftest import KEY, clock, context, serving
 from tests.frontend.browser import DESKTOP, PHONE, READY, Browser, Screen
 from tests.frontend.network import Network
 from tests.frontend.stand_in import FRONTEND
-from tests.frontend.uploading import assert_arrived_once, between, change, choose, clear, clip, page, until_worker
+from tests.frontend.uploading import assert_arrived_once, between, change, choose, clip, page, until_worker
 
 __all__ = ["between", "clip", "clock", "context", "page"]  # fixtures
 
@@ -51,7 +51,7 @@ def loaded(window: Browser) -> dict[str, int]:
 @pytest.fixture
 def fresh(window: Browser, between: Network) -> Iterator[Browser]:
     """A browser that has never seen the page, and is signed in."""
-    clear(window.reset(), between)
+    window.reset()
     window.devtools("Network.clearBrowserCache")
     sign_in = "return fetch('/login', {method: 'POST', body: JSON.stringify({key: arguments[0]}), headers: {'Content-Type': 'application/json'}})"  # fmt: skip  # noqa: E501
     window.open(f"{between.url}health")
@@ -59,8 +59,7 @@ def fresh(window: Browser, between: Network) -> Iterator[Browser]:
     window.devtools("Network.clearBrowserCache")
     yield window
     window.offline(False)
-    window.open("about:blank")
-    clear(window, between)
+    window.leave()
     window.complaints()
 
 

@@ -386,7 +386,6 @@ def installable(window: Browser, api: StandIn) -> Callable[[], Browser]:
         return window
 
     window.reset().show_on(PHONE)
-    window.devtools("Storage.clearDataForOrigin", origin=api.url.rstrip("/"), storageTypes="all")
     return open_page
 
 

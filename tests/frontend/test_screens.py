@@ -53,8 +53,7 @@ def test_state(window: Browser, api: StandIn, clip: Path, axe: Axe, state: State
         page.offline(False)
         page.upload_at(-1)
         page.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
-        page.run("sessionStorage.clear(); localStorage.clear()")
-        page.open("about:blank")
+        page.leave()
     assert found == []
     assert [said for said in complaints if not _is_expected(said, state)] == []
     if axe.missing:

@@ -222,8 +222,7 @@ def real(window: Browser, context: Context) -> Iterator[Browser]:
         window.fill("#key", KEY)
         window.click("#sign-in button")
         yield window
-        window.run("localStorage.clear()")
-        window.open("about:blank")
+        window.leave()
 
 
 def test_the_real_api_takes_the_choice(real: Browser, context: Context, tmp_path: Path) -> None:

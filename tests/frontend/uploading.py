@@ -59,7 +59,6 @@ def clip(tmp_path: Path) -> Path:
 def page(window: Browser, between: Network) -> Iterator[Browser]:
     """The page, signed in, with small pieces and short waits."""
     window.reset().show_on(DESKTOP)
-    clear(window, between)
     window.open(between.url)
     window.fill("#key", KEY)
     window.click("#sign-in button")
@@ -68,8 +67,7 @@ def page(window: Browser, between: Network) -> Iterator[Browser]:
     quicken(window)
     yield window
     window.offline(False)
-    window.open("about:blank")
-    clear(window, between)
+    window.leave()
     window.complaints()  # the browser's own lines about broken connections and refused requests
 
 
@@ -86,11 +84,6 @@ def until_worker(window: Browser) -> None:
 def kept(window: Browser) -> int:
     """Return the number of files that the browser keeps for later pages."""
     return int(run(window, KEPT))
-
-
-def clear(window: Browser, between: Network) -> None:
-    """Remove what the page keeps in the browser: records, files, the service worker and its caches."""
-    window.devtools("Storage.clearDataForOrigin", origin=between.url.rstrip("/"), storageTypes="all")
 
 
 def quicken(window: Browser, **limits: int) -> None:
