@@ -23,6 +23,7 @@ from api.resources.calendar import CalendarResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
 from api.resources.creators import CreatorResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
+from api.resources.descriptions import OpenApiResource, ReferenceResource
 from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.forecasts import ForecastResource
 from api.resources.health import HealthResource
@@ -39,7 +40,6 @@ from api.resources.limits import LimitsResource
 from api.resources.metrics import MetricsResource
 from api.resources.needs import NeedsResource
 from api.resources.notices import NoticesResource, NoticeTestResource, SubscriptionResource, SubscriptionsResource
-from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import OriginalResource, PartFileResource, SignedPartResource
 from api.resources.payloads import PayloadsResource
@@ -51,7 +51,6 @@ from api.resources.publications import (
     ResolveResource,
     SkipResource,
 )
-from api.resources.reference import ReferenceResource
 from api.resources.schedules import AccountScheduleResource, ScheduleResource
 from api.resources.server_settings import SettingsResource
 from api.resources.session import LoginResource

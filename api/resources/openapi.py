@@ -1,15 +1,10 @@
-"""GET /openapi.json: the OpenAPI 3.1 document of the API. A test keeps it and the routes equal."""
+"""The OpenAPI 3.1 document of the API. A test keeps it and the routes equal."""
 
 from __future__ import annotations
 
-from functools import cached_property
-
-import falcon
-
-from api.http import cookies, json_values, problems
+from api.http import cookies, problems
 from api.http.cookies import Cookies
 from api.resources import examples, schemas
-from api.resources.base import Resource
 from api.resources.operation import NO_CONTENT, PATH_PARAMETERS, Json, Operation
 from api.resources.operations import OPERATIONS
 from api.resources.server_documents import ProblemDocument
@@ -59,24 +54,6 @@ _DESCRIPTION = (
     "answered like GET by `/health`, the page and the files of parts. A request that arrives too slowly gets 408, one "
     "with too large a head 431. A browser that opens an address gets a page with the same status instead of JSON."
 )
-
-
-class OpenApiResource(Resource):
-    """GET /openapi.json."""
-
-    public = True
-
-    @cached_property
-    def _document(self) -> bytes:
-        """Return the document, made for the first client that asks: few do, and it takes memory."""
-        return json_values.write(document(self._context.settings))
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Send the document."""
-        del request
-        response.cache_control = ["no-cache"]
-        response.content_type = falcon.MEDIA_JSON
-        response.data = self._document
 
 
 def document(settings: Settings) -> Json:

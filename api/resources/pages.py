@@ -39,12 +39,17 @@ FOREVER = ["public", "max-age=31536000", "immutable"]
 
 @dataclass(frozen=True)
 class PageFile:
-    """One file of the page; `compressed` by gzip, or empty where that saves nothing."""
+    """One file of the page, kept compressed by gzip where that saves something: all browsers accept it."""
 
     media_type: str
-    content: bytes
-    compressed: bytes
+    kept: bytes
+    is_compressed: bool
     tag: str
+
+    @property
+    def content(self) -> bytes:
+        """Return the file itself."""
+        return gzip.decompress(self.kept) if self.is_compressed else self.kept
 
 
 class PagesResource:
@@ -70,13 +75,13 @@ class PagesResource:
         response.set_header("Content-Security-Policy", PAGE_POLICY)
         # With "no-referrer" browsers may send `Origin: null` with the page's own changes, and no Referer.
         response.set_header("Referrer-Policy", "same-origin")
-        if file.compressed:
+        if file.is_compressed:
             response.append_header("Vary", "Accept-Encoding")
-        is_compressed = bool(file.compressed) and content_encodings.accepts_gzip(request.get_header("Accept-Encoding"))
+        is_compressed = file.is_compressed and content_encodings.accepts_gzip(request.get_header("Accept-Encoding"))
         if conditional.not_modified(request, response, f"{file.tag}-gzip" if is_compressed else file.tag):
             return
         response.content_type = file.media_type
-        response.data = file.compressed if is_compressed else file.content
+        response.data = file.kept if is_compressed else file.content
         if is_compressed:
             response.set_header("Content-Encoding", "gzip")
 
@@ -87,9 +92,10 @@ class PagesResource:
         if suffix == ".html" or name == SERVICE_WORKER:
             for beginning in VERSIONED:
                 content = content.replace(beginning, beginning.replace(b"static", f"assets/{self._version}".encode()))
-        compressed = gzip.compress(content, mtime=0) if suffix in COMPRESSED else b""
-        useful = compressed if len(compressed) < len(content) else b""
-        return PageFile(MEDIA_TYPES[suffix], content, useful, conditional.content_tag(content))
+        compressed = gzip.compress(content, mtime=0) if suffix in COMPRESSED else content
+        is_smaller = len(compressed) < len(content)
+        kept = compressed if is_smaller else content
+        return PageFile(MEDIA_TYPES[suffix], kept, is_smaller, conditional.content_tag(content))
 
 
 class PageFileResource:

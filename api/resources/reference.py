@@ -1,24 +1,16 @@
-"""GET /docs: the OpenAPI document as a page for people, with a curl command for each operation.
+"""The OpenAPI document as a page for people, with a curl command for each operation.
 
-The page is made on the server from the same document as `/openapi.json`, once, for the first visitor: it needs no
-script to be read or searched, and cannot differ from the document.
+It needs no script to be read or searched, and cannot differ from the document.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
-from functools import cached_property
 from html import escape
 from typing import Any
 
-import falcon
-
-from api.http import conditional, content_encodings, page_frame
-from api.http.security_headers import PAGE_POLICY
-from api.resources import openapi
-from api.resources.base import Resource
+from api.http import page_frame
 
 Json = dict[str, Any]  # Any: JSON
 MAX_EXAMPLE_CHARS = 2000
@@ -27,32 +19,6 @@ _HEAD = """<link rel="stylesheet" href="/static/docs.css">
 <script type="module" src="/static/docs.js"></script>
 """
 _KEY = '-H "Authorization: Bearer $KEY"'
-
-
-class ReferenceResource(Resource):
-    """GET /docs."""
-
-    public = True
-
-    @cached_property
-    def _page(self) -> tuple[bytes, bytes, str]:
-        settings = self._context.settings
-        content = page(openapi.document(settings), settings.root_url).encode()
-        return content, gzip.compress(content, mtime=0), conditional.content_tag(content)
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Send the page."""
-        content, compressed, tag = self._page
-        response.cache_control = ["no-cache"]
-        response.set_header("Content-Security-Policy", PAGE_POLICY)
-        response.append_header("Vary", "Accept-Encoding")
-        is_compressed = content_encodings.accepts_gzip(request.get_header("Accept-Encoding"))
-        if conditional.not_modified(request, response, f"{tag}-gzip" if is_compressed else tag):
-            return
-        response.content_type = falcon.MEDIA_HTML
-        response.data = compressed if is_compressed else content
-        if is_compressed:
-            response.set_header("Content-Encoding", "gzip")
 
 
 def page(document: Json, root_url: str) -> str:
