@@ -128,14 +128,15 @@ class Corrector:
         elif previous is not None and frame.index % max(interval, self._stride(previous)):
             slot.skipped, slot.failure = True, previous.failure
         else:
-            began, cpu_began, measured = time.perf_counter(), time.thread_time(), self.timing.measured_frames
+            began, measured = time.thread_time(), self.timing.measured_frames
             self._find(slot)
             self._estimate(slot)
             if interval == 1 and len(skipped) == 1:
                 self._measure_skipped()
             self._interpolate(len(self._window) - 1)
-            self.timing.landmarks += time.perf_counter() - began
-            self.budget.record_measuring(time.thread_time() - cpu_began, self.timing.measured_frames - measured)
+            spent_s = time.thread_time() - began
+            self.timing.landmarks += spent_s
+            self.budget.record_measuring(spent_s, self.timing.measured_frames - measured)
 
     def _stride(self, previous: Slot) -> int:
         return STRIDE if previous.estimates and self.finder.in_any_order else 1
@@ -190,19 +191,19 @@ class Corrector:
 
     def _finish(self) -> Planes:
         """Decide on the next frame, draw its eyes and emit it."""
-        at, began, cpu_began = self._window.next_out, time.perf_counter(), time.thread_time()
+        at, began = self._window.next_out, time.thread_time()
         slot = self._window[at]
         if not slot.estimates:
             self.on_result(FrameResult.without_face(slot.picture, slot.failure or Reason.NO_FACE))
             return self._window.release()
         tracks = {number: self._window.estimates_of(number) for number in slot.estimates}
         decisions = {number: self._decide(number, estimates, at) for number, estimates in tracks.items()}
-        decided = time.perf_counter()
+        decided = time.thread_time()
         self.timing.decision += decided - began
         self._draw(slot, decisions, tracks, at)
-        self.timing.redraw += time.perf_counter() - decided
+        self.timing.redraw += time.thread_time() - decided
         frame = self._emit(slot, decisions)
-        self.budget.record_drawing(time.thread_time() - cpu_began)
+        self.budget.record_drawing(time.thread_time() - began)
         return frame
 
     def _decide(self, number: int, estimates: list[GazeEstimate | None], at: int) -> Decision:
@@ -264,13 +265,13 @@ class Corrector:
             return None
         if decisions[face.track].strength <= 0 or self.budget.stopped is not None:
             return None
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             found = self.finder.redetect(slot.picture, face)
         except EngineFailed:
             found = None
         seen = None if found is None else estimate(found, self.head, slot.picture.y)
-        self.timing.landmarks += time.perf_counter() - began
+        self.timing.landmarks += time.thread_time() - began
         zero = self._zero_of(face.track)
         return None if seen is None else (seen.gaze_deg[0] - zero[0], seen.gaze_deg[1] - zero[1])
 

@@ -41,7 +41,7 @@ class FrameResult:
 
 @dataclass
 class Timing:
-    """Wall time by step, in seconds."""
+    """CPU time by step, of the thread that corrects, in seconds: the same on a machine with other load."""
 
     landmarks: float = 0.0
     decision: float = 0.0

@@ -3,6 +3,8 @@
 Every candidate is a process of its own on the same cores, one after the other, and encodes with the same x264
 settings. CPU seconds are the kernel's count of the process and its children. "A minute" is the start once, and the
 rest as if the clip lasted sixty seconds; "beside plain" is its ratio to the plain transcode by PyAV of the same clip.
+With --runs the candidates take turns, and the ratio is the median of those to the plain transcode of the same turn, so
+that other load on the machine counts for both.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
 import imageio_ffmpeg
 
@@ -32,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="take the clips whose name contains this")
     parser.add_argument("--seconds", type=float, default=12, help="of each clip, from its beginning (12)")
     parser.add_argument("--cores", type=int, default=1, help="that every candidate may use (1)")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="turns of every candidate (1)")
     parser.add_argument("--no-moviepy", action="store_true", help="leave out the slowest candidate")
     parser.add_argument("--no-vmaf", action="store_true", help="leave out the quality, which takes longest")
     options = parser.parse_args(arguments)
@@ -56,28 +60,33 @@ def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
         f"{'RSS MiB':>9}{'own MiB':>9}{'Mbit/s':>8}{'VMAF':>7}"
     )
     plan = measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
-    runs = {name: measured(command) for name, command in commands(source, folder, found, plan, options)}
-    plain_s = runs[PLAIN].a_minute_s(seconds)
+    turns = [
+        {name: measured(command) for name, command in commands(source, folder, found, plan, options)}
+        for _ in range(options.runs)
+    ]
+    runs = {
+        name: sorted((turn[name] for turn in turns), key=lambda run: run.cpu_s)[len(turns) // 2] for name in turns[0]
+    }
     for name, run in runs.items():
+        ratio = median(turn[name].a_minute_s(seconds) / turn[PLAIN].a_minute_s(seconds) for turn in turns)
         output = output_path(folder, name)
         score = "" if options.no_vmaf or "turned" in name else f"{vmaf(output, source, found):7.2f}"
         print(
-            f"{name:22}{run.cpu_s:7.2f}{run.a_minute_s(seconds):16.1f}{run.a_minute_s(seconds) / plain_s:14.2f}"
+            f"{name:22}{run.cpu_s:7.2f}{run.a_minute_s(seconds):16.1f}{ratio:14.2f}"
             f"{run.wall_s / seconds:14.2f}{run.peak_rss_mib:9.0f}{run.peak_own_mib:9.0f}"
             f"{output.stat().st_size * 8 / seconds / 1e6:8.2f}{score}"
         )
     print(f"{'look for cuts, zero':22}{plan.cpu_s:7.2f}{'once a video':>16}{plan.peak_rss_mib:37.0f}", end="")
     print(f"{plan.peak_own_mib:9.0f}")
-    _print_stages(runs, seconds)
+    _print_stages(runs)
 
 
-def _print_stages(runs: dict[str, Run], seconds: float) -> None:
+def _print_stages(runs: dict[str, Run]) -> None:
     for name, run in runs.items():
         if stages := run.said.get("stages_s"):
-            minute = {stage: value * 60 / seconds for stage, value in stages.items()}
-            minute["start"] = run.cpu_s - run.said["work_s"]
-            shown = ", ".join(f"{stage} {value:.1f}" for stage, value in minute.items())
-            print(f"  {name}, CPU s a minute by stage: {shown}")
+            shown = ", ".join(f"{stage} {1e3 * value / run.said['frames']:.2f}" for stage, value in stages.items())
+            start_s = run.cpu_s - run.said["work_s"]
+            print(f"  {name}, CPU ms a frame by stage (gaze_ is part of stage): {shown}; start {start_s:.2f} s")
 
 
 def commands(
