@@ -30,6 +30,7 @@ HALF_RIM, TO_RIM = 0.035, 2.2
 # The upper lashes belong to the lid, so the eyeball is drawn from this far inside it. At the lower lid it is drawn
 # beyond the line, as the landmarks lie a little inside of the visible edge and slivers of the old iris would remain.
 INSET_UPPER, INSET_LOWER, BEYOND_LOWER, FEATHER = 0.020, 0.010, 0.025, 0.022
+MOST_FEATHER = 0.09  # a wider one would leave little of the eyeball between the lids
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class EyeMovement:
     @property
     def feather(self) -> float:
         """Return the width of the eyeball's drawn edge at the lids: wider in a soft picture."""
-        return FEATHER + LID_EDGE * self.edge.softer * self.outline.radius
+        return min(FEATHER + LID_EDGE * self.edge.softer * self.outline.radius, MOST_FEATHER)
 
     def lid_maps(self, x: Grid) -> LidMaps:
         """Return the moved lids for each pixel, from its x."""

@@ -71,13 +71,17 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Gli
     patch = luma[area.slices()]
     grid = PixelGrid.of(_placed(area, box), axes)
     distance = _distance(grid, outline)
-    disc = _disc(grid, outline, distance)
+    above, below = height(outline.upper, grid.x) + INSET_UPPER, height(outline.lower, grid.x) - np.float32(INSET)
+    between = (grid.y > above) & (grid.y < below)
+    disc = _disc(distance, between)
     sure = (disc > 0.5) & (distance < SURELY_IRIS)
-    if not sure.any():
+    certain = patch[sure]
+    if not certain.size:
         return None
-    iris = np.float32(_percentile(patch[sure], IRIS_PERCENTILE))
-    white = (distance > WITHIN[1]) | (grid.y > height(outline.lower, grid.x) - np.float32(INSET))
-    around = np.maximum(_reached(np.minimum(patch, _brightest(patch, grid, outline, distance)), white, radius), iris)
+    iris = np.float32(_percentile(certain, IRIS_PERCENTILE))
+    beyond = distance > WITHIN[1]
+    sclera = _brightest(patch[beyond & between])
+    around = np.maximum(_reached(np.minimum(patch, sclera), beyond | (grid.y > below), radius), iris)
     around = np.maximum(around, cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)))
     dim = float(np.clip((_percentile(patch, WHITE_PERCENTILE) - BLACK) / WELL_LIT, DIMMEST, 1))
     share = np.clip((patch - around - dim * FAINT) / (dim * (BRIGHT - FAINT)), 0, 1)
@@ -87,7 +91,7 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Gli
     if float(share.max()) <= 0.5:
         return None
     # What shines at the rim only may be the sclera beside an iris that was measured too large.
-    extent = _extent(patch, share * sure, grid, outline, _percentile(patch[sure], 50))
+    extent = _extent(patch, share * sure, grid, outline, _percentile(certain, 50))
     return Glints(area, np.asarray(share, np.float32), disc, 1 - (1 - FOLLOWS) * fade(extent, ONE_LAMP))
 
 
@@ -141,11 +145,9 @@ def _distance(grid: PixelGrid, outline: Outline) -> Grid:
     return np.asarray(np.hypot(x, y) / np.float32(outline.radius), np.float32)
 
 
-def _brightest(patch: NDArray[np.uint8], grid: PixelGrid, outline: Outline, distance: Grid) -> np.uint8:
+def _brightest(beside: NDArray[np.uint8]) -> np.uint8:
     """Return the brightness of the sclera; a brighter lamp that lies half on the iris counts as sclera."""
-    above, below = height(outline.upper, grid.x) + INSET_UPPER, height(outline.lower, grid.x) - INSET
-    beside = (distance > WITHIN[1]) & (grid.y > above) & (grid.y < below)
-    return np.uint8(_percentile(patch[beside], WHITE_PERCENTILE) if beside.any() else 255)
+    return np.uint8(_percentile(beside, WHITE_PERCENTILE) if beside.size else 255)
 
 
 def _percentile(values: NDArray[np.uint8], percentile: float) -> float:
@@ -166,11 +168,9 @@ def _reached(patch: NDArray[np.uint8], start: NDArray[np.bool_], radius: float) 
     return np.asarray(reached, np.uint8)
 
 
-def _disc(grid: PixelGrid, outline: Outline, distance: Grid) -> Grid:
+def _disc(distance: Grid, between: NDArray[np.bool_]) -> Grid:
     full, none = WITHIN
-    inside = np.clip((none - distance) / (none - full), 0, 1)
-    above, below = height(outline.upper, grid.x) + INSET_UPPER, height(outline.lower, grid.x) - INSET
-    return np.asarray(np.where((grid.y > above) & (grid.y < below), inside, 0), np.float32)
+    return np.asarray(np.clip((none - distance) / (none - full), 0, 1) * between, np.float32)
 
 
 def _kernel(radius: float) -> NDArray[np.uint8]:

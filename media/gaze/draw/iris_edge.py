@@ -16,6 +16,8 @@ from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, height
 ANGLES = np.radians([-28, -16, -4, 8, 20, 32])
 STEP = 0.05
 DISTANCES = np.arange(0.5, 1.56, STEP)
+_ACROSS = np.asarray(np.concatenate([-np.cos(ANGLES), np.cos(ANGLES)])[:, None] * DISTANCES, np.float32)
+_DOWN = np.asarray(np.tile(np.sin(ANGLES), 2)[:, None] * DISTANCES, np.float32)
 EDGE_WITHIN = (0.8, 1.35)  # radii between which the steepest slope is searched
 PLATEAU = 0.35  # radii on either side of it in which the iris and the sclera reach their brightness
 INSET_UPPER, INSET_LOWER, CORNER = 0.03, 0.02, 0.45  # profiles end so far inside of the lids, and at this |x|
@@ -72,20 +74,21 @@ def measure(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> 
 
 def _places(outline: Outline) -> tuple[Grid, Grid]:
     """Return x and y of the samples in eye units, (profiles, distances)."""
-    across = np.concatenate([-np.cos(ANGLES), np.cos(ANGLES)])[:, None] * (DISTANCES * outline.radius)
-    down = np.tile(np.sin(ANGLES), 2)[:, None] * (DISTANCES * outline.radius)
-    return np.asarray(across + outline.iris[0], np.float32), np.asarray(down + outline.iris[1], np.float32)
+    (x, y), radius = outline.iris, np.float32(outline.radius)
+    return _ACROSS * radius + np.float32(x), _DOWN * radius + np.float32(y)
 
 
 def _sampled(luma: NDArray[np.uint8], axes: Axes, box: Box, x: Grid, y: Grid) -> Grid:
-    (cos, sin), origin = axes.along, axes.origin - (box.left + 0.5, box.top + 0.5)
-    columns, rows = origin[0] + cos * x - sin * y, origin[1] + sin * x + cos * y
-    maps = np.asarray(columns, np.float32), np.asarray(rows, np.float32)
+    cos, sin = axes.along.astype(np.float32)
+    left, top = (axes.origin - (box.left + 0.5, box.top + 0.5)).astype(np.float32)
+    maps = left + cos * x - sin * y, top + sin * x + cos * y
     found = cv2.remap(luma, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, np.float32)
 
 
 def _between_lids(outline: Outline, x: Grid, y: Grid) -> NDArray[np.bool_]:
     """Return which samples show the eyeball: from the iris outwards up to the first that does not."""
-    open_ = (y > height(outline.upper, x) + INSET_UPPER) & (y < height(outline.lower, x) - INSET_LOWER)
+    inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
+    upper, lower = (height(lid, x, inside) for lid in (outline.upper, outline.lower))
+    open_ = (y > upper + np.float32(INSET_UPPER)) & (y < lower - np.float32(INSET_LOWER))
     return np.asarray(np.logical_and.accumulate(open_ & (np.abs(x) < CORNER), axis=1), np.bool_)

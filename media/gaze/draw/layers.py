@@ -116,8 +116,9 @@ def _within_lids(moved: EyeMovement, grid: PixelGrid, source_x: Grid) -> tuple[G
 
 def _opening(moved: EyeMovement, x: Grid) -> tuple[Grid, Grid]:
     """Return the y between which the eyeball was visible before the movement."""
-    top = height(moved.outline.upper, x) + np.float32(INSET_UPPER)
-    bottom = height(moved.outline.lower, x) - np.float32(INSET_LOWER)
+    inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
+    top = height(moved.outline.upper, x, inside) + np.float32(INSET_UPPER)
+    bottom = height(moved.outline.lower, x, inside) - np.float32(INSET_LOWER)
     middle = (top + bottom) / 2
     return np.minimum(top, middle), np.maximum(bottom, middle)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.draw import glints, iris_edge, spectacles, thin_lines, warp
+from media.gaze.draw import glints, grain, iris_edge, spectacles, thin_lines, warp
 from media.gaze.draw.glints import Glints
 from media.gaze.draw.layers import EyeballLayers, borrowed
 from media.gaze.draw.warp import EyeballMaps
@@ -93,14 +93,16 @@ def _draw(
     shade: Grid | None,
 ) -> None:
     """Draw planes of one size, each (h, w), in place."""
-    skins = [_sampled(patch, maps.skin) for patch in patches]
+    skins = _sampled_planes(patches, maps.skin)
     if maps.eyeball is not None:
         cut = maps.eyeball.area.slices(subsampling)
         drawn = np.array([skin[cut] for skin in skins], np.float32)
         clean = patches if found is None else [glints.without_glints(patch, found, subsampling) for patch in patches]
         drawn += maps.eyeball.mask * (_eyeball(patches, clean, maps.eyeball, subsampling, shade) - drawn)
         if subsampling == 1:
-            drawn[0] = thin_lines.remove(drawn[0], clean[0][cut], maps.eyeball.mask, maps.moved_px, maps.eye_px)
+            mask, (rows, columns) = maps.eyeball.mask, cut
+            drawn[0] = thin_lines.remove(drawn[0], clean[0][cut], mask, maps.moved_px, maps.eye_px)
+            drawn[0] = grain.restore(drawn[0], clean[0][cut], patches[0][rows.stop :, columns], mask)
         if found is not None:
             light = [patch - without.astype(np.float32) for patch, without in zip(patches, clean, strict=True)]
             drawn += maps.eyeball.mask * maps.eyeball.cornea * _sample(light, maps.eyeball.glints)
@@ -149,7 +151,14 @@ def _mix(low: Grids, high: Grids, share: Grid) -> Grids:
 
 
 def _sample(patches: Sequence[NDArray[_Value]], maps: tuple[Grid, Grid]) -> Grids:
-    return np.array([_sampled(patch, maps) for patch in patches], np.float32)
+    return np.array(_sampled_planes(patches, maps), np.float32)
+
+
+def _sampled_planes(patches: Sequence[NDArray[_Value]], maps: tuple[Grid, Grid]) -> Sequence[NDArray[_Value]]:
+    """Remap planes of one size together, which takes little longer than one of them."""
+    if len(patches) == 1:
+        return [_sampled(patches[0], maps)]
+    return list(np.moveaxis(_sampled(np.stack(patches, axis=-1), maps), -1, 0))
 
 
 def _sampled(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:
@@ -176,7 +185,7 @@ def _halve_layers(layers: EyeballLayers) -> EyeballLayers:
         right_sclera=_halve_map(layers.right_sclera),
         right_share=_halve_mask(layers.right_share),
         trust=layers.trust,
-        corner=_halve_mask(layers.corner),
+        corner=layers.corner,  # is not drawn
         iris=_halve_map(layers.iris),
         filled=_halve_map(layers.filled),
         filled_share=_halve_mask(layers.filled_share),

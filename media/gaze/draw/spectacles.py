@@ -22,6 +22,9 @@ MOST_TILT, MOST_ARCH = 7, 5
 # from row to row. Measured along the best line: 63 to 78 with thin rims, at most 35 on lids, lashes, brows and faint
 # rims of four other faces.
 SHOWN, FAINT, CLEAR = 0.85, 42.0, 58.0
+# In dim pictures rims are dim, too: the levels hold for this brightness of the skin over black. With darker skin they
+# shrink in proportion, but not below the share that grain reaches.
+WELL_LIT, BLACK, DIMMEST = 90.0, 16, 0.35
 AS_CLEAR = 0.75  # of the clearest line: these are compared by their sum
 
 
@@ -53,14 +56,21 @@ def find(luma: NDArray[np.uint8], axes: Axes, box: Box) -> SpectacleRim | None:
     along = np.take(np.maximum(np.maximum(above, here), below), _LINES)  # a line may lie between two rows
     least = round((1 - SHOWN) * COLUMNS)
     shown = np.partition(along, least, axis=1)[:, least]
-    clearest = float(shown.max())
+    clearest = float(shown.max()) / _dim(rows)
     confidence = float(np.clip((clearest - FAINT) / (CLEAR - FAINT), 0, 1))
     if confidence == 0:
         return None
     # Of several such lines, the rim's middle has the strongest edges within three rows.
-    candidates = np.flatnonzero(shown >= AS_CLEAR * clearest)
+    candidates = np.flatnonzero(shown >= AS_CLEAR * shown.max())
     most = int(np.argmax(np.take(above + here + below, _LINES[candidates]).sum(axis=1)))
     return SpectacleRim(_CURVES[candidates[most]], confidence)
+
+
+def _dim(rows: Grid) -> float:
+    """Return the share of the light of a well-lit picture, 1 in brighter ones."""
+    middle = rows.size // 2
+    skin = float(np.partition(rows, middle, axis=None)[middle])
+    return float(np.clip((skin - BLACK) / WELL_LIT, DIMMEST, 1))
 
 
 def _unrolled(luma: NDArray[np.uint8], axes: Axes, box: Box) -> Grid:

@@ -162,8 +162,9 @@ def warped_eyeball(moved: EyeMovement, grid: PixelGrid, lids: LidMaps) -> tuple[
 def _between_lids(moved: EyeMovement, grid: PixelGrid, lids: LidMaps, back_x: Grid, back_y: Grid) -> tuple[Grid, Grid]:
     """Fetch no pixel from further outside of the lids than it is drawn."""
     from_x, from_y = grid.x + back_x, grid.y + back_y
-    below_upper = from_y - height(moved.outline.upper, from_x)
-    above_lower = height(moved.outline.lower, from_x) - from_y
+    inside = np.maximum(np.float32(0.25) - from_x * from_x, np.float32(0))
+    below_upper = from_y - height(moved.outline.upper, from_x, inside)
+    above_lower = height(moved.outline.lower, from_x, inside) - from_y
     too_high = np.maximum(np.minimum(grid.y - lids.upper, np.float32(INSET_UPPER)) - below_upper, 0)
     too_low = np.maximum(np.minimum(lids.lower - grid.y, np.float32(INSET_LOWER)) - above_lower, 0)
     return back_x, np.asarray(back_y + too_high - too_low, np.float32)

@@ -1,5 +1,7 @@
 """Rims of spectacles are detected, not confused with other lines, and do not move."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from media.gaze.draw.redraw import redraw
 from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.draw.warp import glint_maps
 from media.gaze.estimate.geometry import Axes, Box, Outline, PixelGrid
+from tests.media.gaze.draw.painted import PaintedEye
 from tests.media.gaze.synthetic import an_eye
 
 SKIN, WHITE, DARK = 150, 200, 40
@@ -97,3 +100,27 @@ def test_what_shines_below_a_rim_goes_no_further_up_than_the_lid() -> None:
         up = max(FOLLOWS * moved.iris_shift[1], moved.lid_shifts[0])
         assert pytest.approx(120 * FOLLOWS * 0.05, abs=1e-3) == (columns - place.columns).max()
         assert pytest.approx(-120 * up, abs=1e-3) == (rows - place.rows).max()
+
+
+@pytest.mark.parametrize("brightness", [0.5, 0.3, 0.2])
+@pytest.mark.parametrize("grain", [0.0, 4.0])
+def test_a_rim_in_dim_light_is_found_and_stays(brightness: float, grain: float) -> None:
+    plain = PaintedEye.of(width=80.0, opening=0.3)
+    painted = replace(plain, rim_above_px=32.0, brightness=brightness, grain=grain)
+    frame = painted.picture()
+    box = warp.eye_box(painted.axes, (frame.y.shape[0], frame.y.shape[1]))
+    assert box is not None
+    rim = spectacles.find(frame.y[box.slices()], painted.axes, box)
+    assert rim is not None
+    assert rim.confidence > 0.5
+    assert pytest.approx(-32 / 80, abs=0.02) == rim.height(np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("brightness", [0.5, 0.3, 0.2])
+@pytest.mark.parametrize("grain", [0.0, 4.0])
+def test_dim_lids_and_grain_are_no_rim(brightness: float, grain: float) -> None:
+    painted = replace(PaintedEye.of(width=80.0, opening=0.3), brightness=brightness, grain=grain)
+    frame = painted.picture()
+    box = warp.eye_box(painted.axes, (frame.y.shape[0], frame.y.shape[1]))
+    assert box is not None
+    assert spectacles.find(frame.y[box.slices()], painted.axes, box) is None
