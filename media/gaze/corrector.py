@@ -22,7 +22,7 @@ from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
 from media.gaze.estimate.visibility import EyeVisibility
 from media.gaze.face.faces import FaceTracker
 from media.gaze.face.model import Head
-from media.gaze.policy import LOOK_AHEAD, Decision, Policy, decide
+from media.gaze.policy import LOOK_AHEAD, WITHOUT_FACE, Decision, Policy, decide
 from media.gaze.reasons import Reason
 from media.gaze.report import FrameResult, Timing
 from media.gaze.time_budget import TimeBudget
@@ -59,6 +59,7 @@ class _Track:
     is_main: bool  # the main speaker of the first frame in which the face was found
     visibility: EyeVisibility = field(default_factory=EyeVisibility)
     openings: deque[float] = field(default_factory=lambda: deque(maxlen=OPENINGS_KEPT))
+    latest: Decision | None = None  # in the latest frame that shows the face
 
 
 @dataclass
@@ -207,8 +208,11 @@ class Corrector:
         return frame
 
     def _decide(self, number: int, estimates: list[GazeEstimate | None], at: int) -> Decision:
-        usual, zero = self._usual_opening_of(self._tracks[number]), self._zero_of(number)
-        return decide(estimates, at, zero=zero, usual_opening=usual, policy=self.policy)
+        track = self._tracks[number]
+        usual, zero = self._usual_opening_of(track), self._zero_of(number)
+        before = track.latest if at == 0 or estimates[at - 1] is not None else WITHOUT_FACE
+        track.latest = decide(estimates, at, zero=zero, usual_opening=usual, policy=self.policy, before=before)
+        return track.latest
 
     def _zero_of(self, number: int) -> tuple[float, float]:
         return self.zero if self._tracks[number].is_main else (0.0, 0.0)
@@ -233,12 +237,12 @@ class Corrector:
     def _draw_eyes(self, frame: Planes, estimates: list[GazeEstimate | None], at: int, decision: Decision) -> None:
         own = estimates[at]
         assert own is not None
-        right, down = iris_shift_px(decision.off_deg, own.radius_px, self.intensity * decision.strength)
-        shift = (right * self.gain[0], down * self.gain[1])
+        right, down = iris_shift_px(decision.off_deg, own.radius_px, self.intensity)
+        right, down = right * self.gain[0], down * self.gain[1]
         eyes = list(zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), strict=True))
-        share = bounds.share_for_all(eyes, shift)
-        for axes, outline in eyes:
-            redraw(frame, axes, outline, (share * shift[0], share * shift[1]))
+        share = bounds.share_for_all(eyes, (right * decision.strength, down * decision.strength))
+        for (axes, outline), (sideways, vertical) in zip(eyes, decision.shares, strict=True):
+            redraw(frame, axes, outline, (share * right * sideways, share * down * vertical))
 
     def _emit(self, slot: Slot, decisions: dict[int, Decision]) -> Planes:
         """Report what was done in a frame and let it go."""

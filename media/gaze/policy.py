@@ -2,7 +2,8 @@
 
 All rules that judge a measured face are here: a rule returns 0 to 1 for a frame, 0 to leave the eyes alone, and has a
 `Reason` (`media.gaze.reasons`). `decide` multiplies the rules after smoothing them over time, so that nothing lags and
-every fade begins before its cause. No picture is read.
+every fade begins before its cause. While the irises are seen, strength changes by at most STEP from frame to frame; a
+blink keeps it, and hides what must change. No picture is read.
 
 Angles in degrees: yaw + to the picture's right, pitch + up, (0, 0) into the lens. "Open" and "shut" mean the lids.
 """
@@ -16,12 +17,17 @@ from numpy.typing import NDArray
 
 from media.gaze.easing import fade
 from media.gaze.estimate.measure import GazeEstimate
+from media.gaze.estimate.smoothing import frames_factor
 from media.gaze.reasons import Reason
 
 LOOK_AHEAD = 10  # frames on each side: 0.33 s at 30 fps, a whole blink; 31 MB of full HD frames are held back for it
 
-GAP_FADE_FRAMES = 8  # two fewer than LOOK_AHEAD: a frame that may still be measured or interpolated is no gap yet
-BLINK_REACH_FRAMES = 2
+# Largest change of strength from one frame to the next while the lids are open: a larger one is seen as a snap. A fade
+# then takes nine frames, one fewer than LOOK_AHEAD: the newest frame may still be measured, and is no gap yet.
+STEP = 0.12
+BLINK_REACH_FRAMES, LONGEST_BLINK_FRAMES = 2, 5
+OPEN_PERCENTILE = 80  # of the window's openings: the lids are open in at least four of its frames
+SHORTEST_LOOK_FRAMES = 3  # a fixation lasts a tenth of a second; a shorter one is an error of measurement
 # Weight of measured pitch against LOOKS_FAR_AWAY: the measurement overestimates it where readers look down by 25° and
 # more.
 PITCH_WEIGHT_FAR = 0.8
@@ -40,17 +46,21 @@ class Policy:
     gaze_deg: tuple[float, float] = (25.0, 31.0)
     head_yaw_deg: tuple[float, float] = (20.0, 30.0)
     head_pitch_deg: tuple[float, float] = (17.0, 28.0)
-    # An iris is placed to 2.4 % of the eye's width at 44 px, to 3 % (4°) at 33 px, where misplaced ones were seen.
-    eye_px: tuple[float, float] = (40.0, 32.0)
-    # `shut` is a share of the speaker's usual opening: lids below it are shut, for however long. `dip` is a share of
-    # the opening in the window: below it is a blink. Reading lowers the lids to two thirds for long; blinks pass in
-    # 0.4 s.
+    # A single frame places an iris to 2.4 % of the eye's width at 44 px, to 3 % (4°) at 33 px; below, the average over
+    # more frames is as exact (`media.gaze.estimate.smoothing.frames_factor`).
+    eye_px: tuple[float, float] = (24.0, 16.0)
+    # Share of the speaker's usual opening: lids that stay below it are shut, for however long.
     shut: tuple[float, float] = (0.50, 0.32)
+    # Share of the opening in the window: below it the lids are nearly shut, and nothing of the iris is seen to move.
+    hidden: tuple[float, float] = (0.44, 0.30)
+    # Shares of the opening before and after: below it is a blink, in which no gaze is measured. Reading lowers the lids
+    # to two thirds for long; blinks pass in 0.4 s.
     dip: tuple[float, float] = (0.86, 0.68)
+    # Share of the same: closing lids are lifted less.
+    lift: tuple[float, float] = (0.90, 0.45)
     # How far an obstruction is spread over the frames before it and after it: eyes are released quickly and taken up
     # again gently.
     fade_sigma_frames: tuple[float, float] = (3.5, 6.0)  # the steepest step of such a fade is 0.11 a frame
-    blink_sigma_frames: tuple[float, float] = (1.3, 1.8)
     # Gaze off the lens for fewer frames than twice the first figure and one is not corrected, gaze through the lens for
     # a frame or two in between does not interrupt: what comes and goes within a third of a second is seen as flicker.
     island_reach_frames: int = 4
@@ -63,9 +73,13 @@ class Policy:
 class Decision:
     """The decision about one face in one frame."""
 
-    strength: float  # 0 to 1, share of the way from the eyes' own direction to the zero
+    strength: float  # 0 to 1, share of the way from the eyes' own direction to the zero; 0 while the lids are shut
     off_deg: tuple[float, float]  # smoothed gaze minus the zero
     reason: Reason | None  # why strength is below 0.5; None where the eyes are corrected
+    # Of each eye, the picture's left first, 0 to 1: the share of the way sideways and vertically. A blink keeps the
+    # former as long as an iris is seen, the latter follows the lids: they are lifted with the iris.
+    shares: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
+    hides: bool = False  # the lids hide the irises at least in part, so that a leap of the strength is not seen
 
 
 WITHOUT_FACE = Decision(0.0, (0.0, 0.0), Reason.NO_FACE)
@@ -78,6 +92,7 @@ def decide(
     zero: tuple[float, float],
     usual_opening: float,
     policy: Policy,
+    before: Decision | None = None,
 ) -> Decision:
     """Decide on one face in one frame.
 
@@ -87,40 +102,96 @@ def decide(
         zero: measured gaze of this speaker when looking into the lens.
         usual_opening: of this speaker's eyes, as a share of their width.
         policy: thresholds.
+        before: the decision about the same face in the frame before; None in the first frame.
     """
     own = estimates[at]
     if own is None:
         return WITHOUT_FACE
-    weights = _fixation_weights(estimates, at, policy)
-    gaze = _mean_gaze(estimates, weights)
-    off = (gaze[0] - zero[0], gaze[1] - zero[1])
-    lids = _lids_open(estimates, usual_opening, policy)
+    dips = _shares_of_opening(estimates, at)
+    lids = _lids_open(estimates, dips, usual_opening, policy)
+    gazes = _gazes_through_blinks(estimates, lids)
+    weights = _fixation_weights(estimates, gazes, lids, at, policy)
+    opening = _opening_in_window(estimates)
+    rules = {
+        Reason.BLINK: fade(opening / usual_opening, policy.shut),  # lasting: a squint, a long wink, sleep
+        Reason.INTO_LENS: _away(_off_lens_by_frame(estimates, gazes, lids, zero, policy), weights, at, policy),
+    }
+    target = min(
+        _trust(estimates, gazes, at, zero, policy) * rules[Reason.BLINK] * rules[Reason.INTO_LENS],
+        _away_from_gaps(estimates, at),
+    )
+    seen = _shares_seen(own, float(dips[at]), max(min(opening, usual_opening), 1e-6), policy)
+    shown = max(sideways for sideways, _ in seen)
+    common = target if shown < 1 else _limited(target, before)
+    rules[Reason.BLINK] = min(lids[at], rules[Reason.BLINK])
+    reason = None if common * shown >= 0.5 else _reason(own, _pair(gazes[at]), zero, rules, policy)
+    left, right = ((common * sideways, common * vertical) for sideways, vertical in seen)
+    yaw, pitch = _pair(weights @ gazes)
+    return Decision(common * shown, (yaw - zero[0], pitch - zero[1]), reason, (left, right), hides=shown < 1)
+
+
+def _trust(
+    estimates: Sequence[GazeEstimate | None],
+    gazes: NDArray[np.float64],
+    at: int,
+    zero: tuple[float, float],
+    policy: Policy,
+) -> float:
+    """Return how far eyes turned to the lens would look natural, 0 to 1, smoothed over time."""
     natural = [
-        1.0 if one is None else _natural(one, lid, zero, policy) for one, lid in zip(estimates, lids, strict=True)
+        1.0 if one is None else _natural(one, gaze, zero, policy)
+        for one, gaze in zip(estimates, map(_pair, gazes), strict=True)
     ]
-    trust = _smooth(natural, at, policy.fade_sigma_frames)
-    open_ = _smooth(lids, at, policy.blink_sigma_frames)
-    # Averaged over the frames' own values: the value of the mean gaze would triple its noise at the dead zone's edge.
-    away = float(weights @ _off_lens_by_frame(estimates, lids, zero, policy))
-    strength = trust * open_ * away * _away_from_gaps(estimates, at)
-    return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
+    return min(_smooth(natural, at, policy.fade_sigma_frames), _released_in_time(natural, at))
+
+
+def _limited(target: float, before: Decision | None) -> float:
+    """Keep a strength within a step of the frame before, whose irises were seen."""
+    if before is None or before.hides:
+        return target
+    return min(max(target, before.strength - STEP), before.strength + STEP)
 
 
 def _away_from_gaps(estimates: Sequence[GazeEstimate | None], at: int) -> float:
-    """Fade to 0 towards frames without an estimate, which cannot be corrected; 1 when there is none in the window.
-
-    In a straight line, the slowest fade for which the look-ahead suffices.
-    """
+    """Fade to 0 towards frames without an estimate, which cannot be corrected; 1 when there is none in the window."""
     gaps = [abs(index - at) for index, one in enumerate(estimates) if one is None]
-    return min(1.0, (min(gaps) - 1) / GAP_FADE_FRAMES) if gaps else 1.0
+    return min(1.0, STEP * min(gaps)) if gaps else 1.0
 
 
-def _natural(one: GazeEstimate, lid: float, zero: tuple[float, float], policy: Policy) -> float:
+def _released_in_time(natural: Sequence[float], at: int) -> float:
+    """Return the highest strength from which no step is needed that is seen, until the eyes must be left alone."""
+    reach = SHORTEST_LOOK_FRAMES // 2
+    values = _neighbours(_neighbours(np.asarray(natural), reach).max(axis=1), reach).min(axis=1)
+    return float((values + STEP * np.abs(np.arange(len(values)) - at)).min())
+
+
+def _away(values: NDArray[np.float64], weights: NDArray[np.float64], at: int, policy: Policy) -> float:
+    """Return how far the gaze is off the lens at a frame, 0 to 1, or will be so soon that the fade must begin.
+
+    Args:
+        values: the same in each frame by itself.
+        weights: of the frames.
+        at: position of the frame.
+        policy: islands and gaps too short to be more than flicker are removed.
+    """
+    reach = policy.gap_reach_frames
+    closed = _neighbours(_neighbours(values, reach).max(axis=1), reach).min(axis=1)
+    closed[[0, -1]] = values[[0, -1]]  # a look that ended just here would go on
+    # How long a look lasts that reaches the window's end is unknown: it counts as none yet.
+    soon = _without_islands(np.append(closed, 0.0), policy)[at:-1]
+    ahead = (soon - STEP * np.arange(len(soon)))[1:].max(initial=0.0)
+    # Averaged over the frames' own values: the value of the mean gaze would triple its noise at the dead zone's edge.
+    return max(float(weights @ _without_islands(closed, policy)), float(ahead))
+
+
+def _without_islands(values: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+    reach = policy.island_reach_frames
+    return np.asarray(_neighbours(_neighbours(values, reach).min(axis=1), reach).max(axis=1), np.float64)
+
+
+def _natural(one: GazeEstimate, gaze_deg: tuple[float, float], zero: tuple[float, float], policy: Policy) -> float:
     """Return how far eyes turned to the lens would look natural in a frame, 0 to 1."""
-    limits = _limits(one.eye_px, one.head_deg, one.gaze_deg, zero, policy)
-    # Closing lids are measured as gaze that goes far down.
-    far = 1 - lid * (1 - limits[Reason.LOOKS_FAR_AWAY])
-    return min(far, limits[Reason.HEAD_TURNED], limits[Reason.EYES_TOO_SMALL])
+    return min(_limits(one.eye_px, one.head_deg, gaze_deg, zero, policy).values())
 
 
 @lru_cache(maxsize=8 * LOOK_AHEAD)  # each frame is decided upon in the window of every frame around it
@@ -141,80 +212,137 @@ def _limits(
     }
 
 
-def _reason(own: GazeEstimate, zero: tuple[float, float], open_: float, away: float, policy: Policy) -> Reason | None:
+def _reason(
+    own: GazeEstimate,
+    gaze_deg: tuple[float, float],
+    zero: tuple[float, float],
+    rules: dict[Reason, float],
+    policy: Policy,
+) -> Reason | None:
     """Return the strongest rule against correcting this frame; None where it only fades towards a neighbour's."""
-    rules = {
-        **_limits(own.eye_px, own.head_deg, own.gaze_deg, zero, policy),
-        Reason.BLINK: open_,
-        Reason.INTO_LENS: away,
-    }
-    if open_ < 0.5:
+    if rules[Reason.BLINK] < 0.5:
         return Reason.BLINK  # the gaze of shut eyes is meaningless
+    rules = {**_limits(own.eye_px, own.head_deg, gaze_deg, zero, policy), **rules}
     reason = min(rules, key=lambda key: rules[key])
     return reason if rules[reason] < 0.7 else None
 
 
-def _lids_open(estimates: Sequence[GazeEstimate | None], usual: float, policy: Policy) -> list[float]:
+def _lids_open(
+    estimates: Sequence[GazeEstimate | None], dips: NDArray[np.float64], usual: float, policy: Policy
+) -> list[float]:
     """Return for each frame how far its lids are open, 0 shut or in a blink to 1; a missed face counts as open."""
-    widest = [one.wider for one in estimates if one is not None]
-    if not widest:
-        return [0.0] * len(estimates)
-    around = float(np.median(widest))
     level = np.array([
-        # A wink shuts one eye, which must stay shut. One half-closed eye squints: the other one decides.
-        1.0 if one is None else min(fade(one.narrower / usual, policy.shut), fade(one.wider / around, policy.dip))
-        for one in estimates
+        # One half-closed eye squints: the other one decides whether it is a blink.
+        1.0 if one is None else min(fade(one.narrower / usual, policy.shut), fade(share, policy.dip))
+        for one, share in zip(estimates, map(float, dips), strict=True)
     ])  # fmt: skip
-    # Frames beside a closing one count as closing, too: eyes that are released within a single frame seem to snap.
+    # Frames beside a closing one count as closing, too: their gaze is measured with it.
     return list(_neighbours(level, BLINK_REACH_FRAMES).min(axis=1))
 
 
-def _fixation_weights(estimates: Sequence[GazeEstimate | None], at: int, policy: Policy) -> NDArray[np.float64]:
+def _shares_of_opening(estimates: Sequence[GazeEstimate | None], at: int) -> NDArray[np.float64]:
+    """Return the opening in each frame as a share of that before and after it; below 1 in a dip only.
+
+    Towards the window's ends, a blink may have begun that is not over, or be over that began before: there, one side
+    is enough.
+    """
+    widest = max((one.wider for one in estimates if one is not None), default=1.0)
+    opening = np.array([widest if one is None else one.wider for one in estimates])
+    before, after = np.maximum.accumulate(opening), np.maximum.accumulate(opening[::-1])[::-1]
+    is_end = np.abs(np.arange(len(estimates)) - at) > LOOK_AHEAD - LONGEST_BLINK_FRAMES
+    around = np.where(is_end, np.maximum(before, after), np.minimum(before, after))
+    return np.asarray(opening / np.maximum(around, 1e-6), np.float64)
+
+
+def _opening_in_window(estimates: Sequence[GazeEstimate | None]) -> float:
+    """Return the opening of the narrower eye between blinks."""
+    return float(np.percentile([one.narrower for one in estimates if one is not None], OPEN_PERCENTILE))
+
+
+def _shares_seen(
+    own: GazeEstimate, opening_share: float, opening: float, policy: Policy
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return for each eye how far its lids let the iris move sideways, and the lids be lifted with it, 0 to 1.
+
+    Args:
+        own: the eyes.
+        opening_share: of the wider eye, over its opening before and after.
+        opening: of the narrower eye in the window.
+        policy: thresholds.
+    """
+    lift = fade(opening_share, policy.lift)
+    seen = [fade(eye.opening / opening, policy.hidden) for eye in own.eyes]
+    lifted = [min(lift, fade(eye.opening / opening, policy.shut)) for eye in own.eyes]
+    return (seen[0], seen[0] * lifted[0]), (seen[1], seen[1] * lifted[1])
+
+
+def _gazes_through_blinks(estimates: Sequence[GazeEstimate | None], lids: Sequence[float]) -> NDArray[np.float64]:
+    """Return the gaze in each frame, (n, 2); in a blink, that of the nearest frame with open lids.
+
+    Closing lids are measured as gaze that goes far down. Frames without a face have that of the nearest frame, too.
+    """
+    present = [index for index, one in enumerate(estimates) if one is not None]
+    open_ = [index for index in present if lids[index] >= 0.5] or present
+    values = np.array([one.gaze_deg for one in (estimates[index] for index in open_) if one is not None])
+    return np.asarray(values[np.abs(np.arange(len(estimates))[:, None] - open_).argmin(axis=1)], np.float64)
+
+
+def _fixation_weights(
+    estimates: Sequence[GazeEstimate | None],
+    gazes: NDArray[np.float64],
+    lids: Sequence[float],
+    at: int,
+    policy: Policy,
+) -> NDArray[np.float64]:
     """Weight the frames by how much they say about the gaze at one of them; the sum is 1.
 
     Close in time, and on the same side of any saccade.
     """
     own = estimates[at]
     assert own is not None
-    values = np.array([own.gaze_deg if one is None else one.gaze_deg for one in estimates])
-    present = np.array([one is not None for one in estimates], dtype=np.float64)
-    centre = np.median(values[max(0, at - 1) : at + 2], axis=0)
-    distance = np.hypot(*(values - centre).T) / policy.gaze_sigma_deg
-    weights = present * _gaussian(len(estimates), at, (policy.gaze_sigma_frames,) * 2) * np.exp(-0.5 * distance**2)
+    longer = frames_factor(own.eye_px)
+    measured = np.array([one is not None and lid >= 0.5 for one, lid in zip(estimates, lids, strict=True)])
+    reach = round(longer)
+    centre = np.median(gazes[max(0, at - reach) : at + reach + 1], axis=0)
+    distance = np.hypot(*(gazes - centre).T) / (policy.gaze_sigma_deg * longer**1.5)
+    near = _gaussian(len(estimates), at, (policy.gaze_sigma_frames * longer,) * 2)
+    weights = measured * near * np.exp(-0.5 * distance**2)
     if weights.sum() < 1e-6:
         weights = np.zeros(len(estimates))
         weights[at] = 1.0
     return np.asarray(weights / weights.sum(), np.float64)
 
 
-def _mean_gaze(estimates: Sequence[GazeEstimate | None], weights: NDArray[np.float64]) -> tuple[float, float]:
-    values = np.array([(0.0, 0.0) if one is None else one.gaze_deg for one in estimates])
-    yaw, pitch = weights @ values
-    return float(yaw), float(pitch)
+def _pair(values: NDArray[np.float64]) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
 
 
 def _off_lens_by_frame(
-    estimates: Sequence[GazeEstimate | None], lids: Sequence[float], zero: tuple[float, float], policy: Policy
+    estimates: Sequence[GazeEstimate | None],
+    gazes: NDArray[np.float64],
+    lids: Sequence[float],
+    zero: tuple[float, float],
+    policy: Policy,
 ) -> NDArray[np.float64]:
-    """Return for each frame how far its gaze is off the lens, 0 to 1, closed and opened over time.
+    """Return for each frame how far its gaze is off the lens, 0 to 1.
 
-    Islands and gaps too short to be more than flicker are removed. Frames in a blink and without a face are
-    interpolated.
+    Frames in a blink and without a face are interpolated.
     """
     seen = [at for at, (one, lid) in enumerate(zip(estimates, lids, strict=True)) if one is not None and lid >= 0.5]
     if not seen:
         return np.zeros(len(estimates))
-    off = [_off_lens(one.gaze_deg, zero, policy) for one in (estimates[at] for at in seen) if one is not None]
-    values = np.interp(np.arange(len(estimates)), seen, off)
-    dilated = _neighbours(values, policy.gap_reach_frames).max(axis=1)
-    closed = _neighbours(dilated, policy.gap_reach_frames).min(axis=1)
-    eroded = _neighbours(closed, policy.island_reach_frames).min(axis=1)
-    return np.asarray(_neighbours(eroded, policy.island_reach_frames).max(axis=1), np.float64)
+    return np.interp(np.arange(len(estimates)), seen, [_off_lens(_pair(gazes[at]), zero, policy) for at in seen])
 
 
 def _neighbours(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
     """Return for each value the values around it, (n, 2 reach + 1); beyond the ends the first or last is repeated."""
-    return np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, mode="edge"), 2 * reach + 1)
+    return np.asarray(values[_places(len(values), reach)], np.float64)
+
+
+@lru_cache(maxsize=256)
+def _places(count: int, reach: int) -> NDArray[np.intp]:
+    around = np.arange(count)[:, None] + np.arange(-reach, reach + 1)
+    return np.asarray(np.clip(around, 0, count - 1), np.intp)
 
 
 @lru_cache(maxsize=8 * LOOK_AHEAD)

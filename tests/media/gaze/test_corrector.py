@@ -160,8 +160,23 @@ def test_eyes_that_cannot_be_seen_stay_as_they_are_and_say_so(
     assert {reason} == {one.reason for one in results}
 
 
+def test_half_closed_eyes_of_a_blink_stay_turned(portrait: Portrait, head: Head, finder: Landmarker) -> None:
+    """As far as those before and after it, within what lids hide of the iris; shut ones are not drawn."""
+    lids = {13: 0.4, 14: 0.9, 15: 1.0, 16: 0.9, 17: 0.4}
+    frames = [portrait_frame(portrait, ASIDE, lids.get(index, 0.0), index) for index in range(28)]
+    out, results = run([copied(frame) for frame in frames], finder, head)
+    assert same(frames[15], out[15])
+    assert Reason.BLINK == results[15].reason
+    moved = [
+        float((iris_place(after, 0) - iris_place(before, 0))[0]) for before, after in zip(frames, out, strict=True)
+    ]
+    usual = float(np.median(moved[2:10]))
+    assert abs(usual) > 1.0
+    assert min(moved[13] / usual, moved[17] / usual) > 0.5
+
+
 def test_eyes_too_small_stay_as_they_are_and_say_so(portrait: Portrait, head: Head, finder: Landmarker) -> None:
-    frames = [_smaller(portrait_frame(portrait, ASIDE, index=index), 0.32) for index in range(14)]
+    frames = [_smaller(portrait_frame(portrait, ASIDE, index=index), 0.14) for index in range(14)]
     out, results = run([copied(frame) for frame in frames], finder, head)
     assert all(same(before, after) for before, after in zip(frames, out, strict=True))
     assert {Reason.EYES_TOO_SMALL} == {one.reason for one in results}
