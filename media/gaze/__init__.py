@@ -17,8 +17,8 @@ The way of a frame through `corrector.Corrector`, a stage between decoding and e
     estimate/  where the eyes look: one `GazeEstimate` for a face in a frame; interpolation and smoothing over time
     draw/      the moved eye: `remap` maps for skin and eyeball, glints put back where the lamps are
 
-`calibration` measures once for the whole video what "into the lens" looks like for this speaker: the *zero*. Angles are
-in degrees, yaw + to the picture's right, pitch + up.
+`calibration` measures once for the whole video what "into the lens" looks like for this speaker: the *zero*, which
+`zero` finds among its samples. Angles are in degrees, yaw + to the picture's right, pitch + up.
 
 Who decides not to correct
 --------------------------

@@ -1,22 +1,20 @@
 """The speaker's calibration: what "into the lens" measures for this face and camera, from sparse frames of a video.
 
-Every measurement of gaze has an offset of some degrees for each person. A speaker who looks into the lens again and
-again shows in the measurements as a dense place close to (0, 0): this place is the zero. A speaker who reads all the
-time shows none; then the zero is (0, 0), or a part of the way to a place a little beside it where the eyes rest.
+`media.gaze.zero` finds the zero among the samples that are taken here.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from media.container.opening import open_upload, select_video
 from media.frames import Planes
-from media.gaze.easing import fade
+from media.gaze import zero
 from media.gaze.errors import EngineFailed, GazeError
 from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.face import model
@@ -29,20 +27,11 @@ SAMPLES = 60
 FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are decoded, too
 FEWEST_FACES = 6  # with fewer estimates nothing is known about the speaker
 USUAL_PERCENTILE = 65  # of the openings: some people close their eyes for half of a talk
+FIRST_FRAMES_APART_S = 0.15
 OPEN_SHARE = 0.65  # of the usual opening; estimates with lids further down are ignored
 HEAD_LIMIT_DEG = 20.0
-KERNEL_DEG = 2.5
-# The measurement's bias for a person: two standard deviations of it sideways. A mode further off belongs to a speaker
-# who looks elsewhere. Pitch is measured less exactly than yaw, and viewers mind it less.
-NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 5.0, 8.0
-# Of a mode further off, in which the eyes rest most of the time, a part may still be bias: less and less of it up to
-# this many times that distance. Without it, a speaker who looks 2 to 3 degrees aside and is measured at 7 was turned
-# past the lens.
-NO_BIAS_AT, MOST_SHARE = 1.6, 0.5
-REST_DEG = 6.0  # estimates this close to the zero belong to eyes that rest in the lens
 DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = (2.5, 4.0), 3.0  # least and most: some estimates near the zero look past the lens
 UNSEEN_DEAD_ZONE_DEG = (1.5, 4.0)  # of a speaker whose eyes never rest in the lens
-LEAST_SHARE = 0.15  # share of the estimates within two kernels that a mode needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +112,17 @@ def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None 
     except GazeError:
         return None  # the gaze stage meets the same error and reports it
     try:
-        estimates = list(_estimates(path, samples, used, head))
+        whole = list(_estimates(sparse_frames(path, samples), used, head))
+        beginning = list(_estimates(first_frames(path), used, head))
     finally:
         if finder is None:
             used.close()
-    return from_estimates(estimates)
+    return from_estimates([one for _, one in whole], beginning)
 
 
-def _estimates(path: Path, samples: int, finder: FaceTracker, head: model.Head) -> Iterator[GazeEstimate]:
-    for frame in sparse_frames(path, samples):
+def _estimates(frames: Iterable[Planes], finder: FaceTracker, head: model.Head) -> Iterator[tuple[float, GazeEstimate]]:
+    """Yield the time and the estimate of each frame that shows a face."""
+    for frame in frames:
         try:
             faces = finder.find(frame)
             largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))), default=None)
@@ -143,57 +134,32 @@ def _estimates(path: Path, samples: int, finder: FaceTracker, head: model.Head) 
         if settled:
             found = estimate(settled, head, frame.y)
             if found is not None:
-                yield found
+                yield frame.time_s, found
 
 
-def from_estimates(estimates: Sequence[GazeEstimate]) -> Calibration | None:
-    """Calibrate from the estimates of one speaker; None when they are too few."""
+def from_estimates(
+    estimates: Sequence[GazeEstimate], beginning: Sequence[tuple[float, GazeEstimate]] = ()
+) -> Calibration | None:
+    """Calibrate from the estimates of one speaker; None when they are too few.
+
+    Args:
+        estimates: spread over the video.
+        beginning: of the first seconds, each with its time in seconds, in order; may be left out.
+    """
     if len(estimates) < FEWEST_FACES:
         return None
     usual = float(np.percentile([one.narrower for one in estimates], USUAL_PERCENTILE))
-    gazes = [
-        one.gaze_deg
-        for one in estimates
-        if one.narrower >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
-    ]
-    count, mode = len(estimates), _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
-    if mode is None:
-        return Calibration(0.0, 0.0, round(usual, 4), "anatomy", count)
-    distance = _distance(mode)
-    if distance > 1:
-        bias = fade(distance, (1.0, NO_BIAS_AT))
-        return Calibration(round(bias * mode[0], 2), round(bias * mode[1], 2), round(usual, 4), "anatomy", count)
-    apart = np.hypot(*(np.array(gazes) - mode).T)
-    spread = float(np.percentile(apart[apart <= REST_DEG], 80))
-    return Calibration(round(mode[0], 2), round(mode[1], 2), round(usual, 4), "seen", count, round(spread, 2))
+    found = zero.find(
+        [zero.Sample(one.gaze_deg) for one in estimates if _is_telling(one, usual)],
+        [(time_s, zero.Sample(one.gaze_deg)) for time_s, one in beginning if _is_telling(one, usual)],
+    )
+    yaw, pitch = (round(angle, 2) + 0.0 for angle in found.gaze_deg)  # no -0.0
+    source: Literal["seen", "anatomy"] = "seen" if found.is_seen else "anatomy"
+    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), round(found.spread_deg, 2))
 
 
-def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return the dense mode closest to the lens, (n, 2) gazes in degrees; a mode far off must hold most of them."""
-    modes = _modes(gazes)
-    apart = np.hypot(*(modes[:, None, :] - gazes[None, :, :]).transpose(2, 0, 1))
-    shares = (apart <= 2 * KERNEL_DEG).mean(axis=1)
-    dense = [
-        (float(yaw), float(pitch))
-        for (yaw, pitch), share in zip(modes, shares, strict=True)
-        if share >= (LEAST_SHARE if _distance((yaw, pitch)) <= 1 else MOST_SHARE)
-    ]
-    return min(dense, key=_distance, default=None)
-
-
-def _distance(gaze_deg: tuple[float, float]) -> float:
-    """Return a gaze's distance from (0, 0) in units of the bias; up to 1 it may be the lens."""
-    return float(np.hypot(gaze_deg[0] / NEAR_LENS_YAW_DEG, gaze_deg[1] / NEAR_LENS_PITCH_DEG))
-
-
-def _modes(gazes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mode to which each gaze, (n, 2), belongs: mean shift with a Gaussian kernel."""
-    places = gazes.copy()
-    for _ in range(30):
-        apart = ((places[:, None, :] - gazes[None, :, :]) ** 2).sum(axis=2)
-        weights = np.exp(-0.5 * apart / KERNEL_DEG**2)
-        places = weights @ gazes / weights.sum(axis=1, keepdims=True)
-    return places
+def _is_telling(one: GazeEstimate, usual: float) -> bool:
+    return one.narrower >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
 
 
 def sparse_frames(path: Path, samples: int) -> Iterator[Planes]:
@@ -201,7 +167,27 @@ def sparse_frames(path: Path, samples: int) -> Iterator[Planes]:
     total, keys = _packets(path)
     enough = keys >= FEWEST_KEY_FRAMES
     step = max(1, (keys if enough else total) // samples)
-    yield from islice(_decode(path, "NONKEY" if enough else "NONREF", step), samples)
+    frames = _decode(path, "NONKEY" if enough else "NONREF", lambda number, _: number % step == 0)
+    yield from islice(frames, samples)
+
+
+def first_frames(path: Path) -> Iterator[Planes]:
+    """Yield some upright frames of the beginning of a video, in which the speaker may look into the lens."""
+    begin: float | None = None
+    due_s = -math.inf
+
+    def is_due(_: int, time_s: float) -> bool:
+        nonlocal due_s
+        if time_s < due_s:
+            return False
+        due_s = time_s + FIRST_FRAMES_APART_S
+        return True
+
+    for frame in _decode(path, "NONREF", is_due):
+        begin = frame.time_s if begin is None else begin
+        if frame.time_s > begin + zero.BEGINNING_S:
+            return
+        yield frame
 
 
 def _packets(path: Path) -> tuple[int, int]:
@@ -211,13 +197,13 @@ def _packets(path: Path) -> tuple[int, int]:
         return len(keys), sum(keys)
 
 
-def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterator[Planes]:
+def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], is_wanted: Callable[[int, float], bool]) -> Iterator[Planes]:
     with open_upload(path) as container:
         stream = select_video(container)
         stream.codec_context.skip_frame = skip
         converter, aspect, tags = conversion.StreamConverter(), conversion.PixelAspect(stream), ColourTags(stream)
         for number, frame in enumerate(container.decode(stream)):
-            if number % step:
+            if not is_wanted(number, float(frame.time or 0.0)):
                 continue
             progressive = deinterlace.deinterlaced_frame(tags.apply(frame))
             yield converter.converter_for(progressive, aspect).convert(progressive, number, float(frame.time or 0.0))
