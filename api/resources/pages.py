@@ -92,7 +92,7 @@ class PagesResource:
         if suffix == ".html" or name == SERVICE_WORKER:
             for beginning in VERSIONED:
                 content = content.replace(beginning, beginning.replace(b"static", f"assets/{self._version}".encode()))
-        compressed = gzip.compress(content, mtime=0) if suffix in COMPRESSED else content
+        compressed = _compress(content) if suffix in COMPRESSED else content
         is_smaller = len(compressed) < len(content)
         kept = compressed if is_smaller else content
         return PageFile(MEDIA_TYPES[suffix], kept, is_smaller, conditional.content_tag(content))
@@ -119,3 +119,7 @@ def _read(path: Path) -> bytes:
     if path.suffix not in minification.MINIFIERS:
         return path.read_bytes()
     return minification.minify(path.read_text(encoding="utf-8"), path.suffix).encode()
+
+
+def _compress(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)

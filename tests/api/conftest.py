@@ -34,6 +34,9 @@ from store import accounts
 from tests.store import rows
 from tests.support.clock import Clock
 from tests.support.machine_database import empty_machine
+from tests.support.page_files import prepare_page_files_once
+
+prepare_page_files_once()
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "test-key-of-tests"

@@ -26,6 +26,9 @@ from api.resources.sharing import ShareResource
 from platforms.definition import PublishingOptions
 from tests.frontend import samples
 from tests.frontend.samples import PICTURE
+from tests.support.page_files import prepare_page_files_once
+
+prepare_page_files_once()
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 KEY = "a-key-for-tests"

@@ -25,15 +25,16 @@ def empty_machine() -> None:
     """
     try:
         _empty_database()
-    except UNUSABLE:
+    except UNUSABLE:  # or there is none yet
         _delete_database()
-        _empty_database()
+        wiring.machine.store.migrate()
+        _empty_database()  # creates the tables of the broker, too
     for name in ("uploads", "jobs", *DIRECTORY_NAMES):
         shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
 
 
 def _empty_database() -> None:
-    wiring.machine.store.migrate()
+    wiring.machine.store.require_usable()  # of this version; a migration of nothing takes ten times as long
     with wiring.machine.store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
@@ -42,8 +43,9 @@ def _empty_database() -> None:
 
 def _delete_database() -> None:
     """Close what is open, so that the next use opens the new file."""
+    path = wiring.machine.settings.database_path
+    path.touch()  # without a file, the store has nothing to close
     wiring.machine.store.close()
     wiring.machine.broker.close()
-    path = wiring.machine.settings.database_path
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
