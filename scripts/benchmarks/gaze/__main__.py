@@ -34,8 +34,10 @@ from scripts.benchmarks.gaze.appearance import Appearance, Observer
 from scripts.benchmarks.gaze.clip_groups import Judged
 from scripts.benchmarks.gaze.columns import Columns
 from scripts.benchmarks.gaze.measurements import Measurements
+from scripts.benchmarks.gaze.point_network import PointNetwork
 from scripts.benchmarks.gaze.weights import JudgeMissing
 
+JUDGES = {**judges.JUDGES, "point-network": PointNetwork}
 QUICK_FRAMES = 90
 MEASURING = ("clips.py", "faces.py", "iris_shift.py", "judges.py", "measurements.py", "networks.py", "weights.py")
 # What of the product finds faces for the bench; a change of it makes what is kept worthless.
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--quick", action="store_true", help=f"{QUICK_FRAMES} frames of each film, judged more seldom")
     command.add_argument("--every", type=int, help="frames from one look of the judges to the next (3, quick 5)")
     command.add_argument("--candidates", "--rivals", default="ours,crude", metavar="LIST", help="of ours, crude (both)")
-    command.add_argument("--judges", default=",".join(judges.JUDGES), metavar="LIST", help="of %(default)s (all)")
+    command.add_argument("--judges", default=",".join(JUDGES), metavar="LIST", help="of %(default)s (all)")
     command.add_argument("--into", type=Path, default=Path("build/bench-gaze"), metavar="DIR", help="(%(default)s)")
     return command
 
@@ -122,11 +124,11 @@ def _judges(names: list[str]) -> dict[str, judges.Judge]:
     found = {}
     for name in names:
         try:
-            found[name] = judges.JUDGES[name]()
+            found[name] = JUDGES[name]()
         except JudgeMissing as missing:
             print(f"Without the judge {name}: {missing}.")
         except KeyError:
-            sys.exit(f"There is no judge called {name}. Judges: {', '.join(judges.JUDGES)}")
+            sys.exit(f"There is no judge called {name}. Judges: {', '.join(JUDGES)}")
     return found
 
 
@@ -230,7 +232,7 @@ class Bench:
         judged = Judged(clip.name, into_lens or clip.name.startswith(_texts(self._options.lens)), row)
         groups = ["all", clip.path.parent.name] if len(self._options.clips) > 1 else ["all"]
         groups += [["held back", "known"][clip.name.startswith(known)]] if known else []
-        for name in groups:
+        for name in dict.fromkeys(groups):  # a folder may be called as a group by names
             self._groups.setdefault(candidate, {}).setdefault(name, []).append(judged)
 
     def _tell_opinions(self) -> None:
