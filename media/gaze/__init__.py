@@ -9,8 +9,8 @@ The way of a frame through `corrector.Corrector`, a stage between decoding and e
                detector    measure                                    draw/redraw     chart
                networks      head_pose                                  spectacles
                region        limbus  ring_light                         warp  layers
-               tracking      geometry                                     eyelids
-             time_budget                                                glints
+               tracking      pitch_network  eye_patch                     eyelids
+             time_budget     geometry                                   glints
              (skip, stop)
 
     face/      where the faces are: MediaPipe's networks, tracking, the choice of the speakers

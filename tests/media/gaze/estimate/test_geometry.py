@@ -13,7 +13,7 @@ from media.gaze.draw.eyelids import BEYOND_SHARE, LOWER_LID, MOST_LIFT, SCLERA_B
 from media.gaze.easing import fade, smootherstep
 from media.gaze.estimate.geometry import Axes, Eye, Outline
 from media.gaze.estimate.head_pose import fit
-from media.gaze.estimate.measure import combine
+from media.gaze.estimate.measure import pitch_deg, yaw_deg
 from media.gaze.face.model import Head
 from tests.media.gaze.synthetic import an_eye
 
@@ -49,9 +49,14 @@ def test_a_fade_is_whole_at_its_first_bound_and_nothing_at_its_second() -> None:
 
 
 def test_a_degree_seen_by_all_ways_counts_for_more_than_one() -> None:
-    """Iris, blendshapes and lids each show a part of a degree only (the lids 0.15 % of the width)."""
-    here, there = combine((0.0, 0.0), (0.0, 0.0), 0.1), combine((8.5, 2.5), (7.4, 5.3), 0.115)
-    assert pytest.approx((10.0, 5.5), abs=0.6) == (there[0] - here[0], there[1] - here[1])
+    """Iris, blendshapes, network and lids each show a part of a degree only (the lids 0.3 % of the width)."""
+    assert pytest.approx(10.0, abs=0.6) == yaw_deg(8.5, 7.4) - yaw_deg(0.0, 0.0)
+    assert pytest.approx(7.8, abs=0.6) == pitch_deg(5.0, 0.13) - pitch_deg(0.0, 0.1)
+
+
+def test_far_down_the_lids_say_more_than_the_gaze() -> None:
+    """Lids of 25 degrees and more below sink faster than the gaze."""
+    assert pytest.approx(0.6) == (pitch_deg(0.0, -0.1) - pitch_deg(0.0, -0.2)) / 17.6
 
 
 def test_outlines_put_the_corners_at_half_a_width_and_the_lids_through_their_points() -> None:
