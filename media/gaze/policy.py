@@ -25,7 +25,7 @@ LOOK_AHEAD = 10  # frames on each side: 0.33 s at 30 fps, a whole blink; 31 MB o
 # Largest change of strength from one frame to the next while the lids are open: a larger one is seen as a snap. A fade
 # then takes nine frames, one fewer than LOOK_AHEAD: the newest frame may still be measured, and is no gap yet.
 STEP = 0.12
-BLINK_REACH_FRAMES, LONGEST_BLINK_FRAMES = 2, 5
+BLINK_REACH_FRAMES = 2
 OPEN_PERCENTILE = 80  # of the window's openings: the lids are open in at least four of its frames
 SHORTEST_LOOK_FRAMES = 3  # a fixation lasts a tenth of a second; a shorter one is an error of measurement
 # Weight of measured pitch against LOOKS_FAR_AWAY: the measurement overestimates it where readers look down by 25° and
@@ -107,7 +107,7 @@ def decide(
     own = estimates[at]
     if own is None:
         return WITHOUT_FACE
-    dips = _shares_of_opening(estimates, at)
+    dips = _shares_of_opening(estimates)
     lids = _lids_open(estimates, dips, usual_opening, policy)
     gazes = _gazes_through_blinks(estimates, lids)
     weights = _fixation_weights(estimates, gazes, lids, at, policy)
@@ -240,18 +240,15 @@ def _lids_open(
     return list(_neighbours(level, BLINK_REACH_FRAMES).min(axis=1))
 
 
-def _shares_of_opening(estimates: Sequence[GazeEstimate | None], at: int) -> NDArray[np.float64]:
+def _shares_of_opening(estimates: Sequence[GazeEstimate | None]) -> NDArray[np.float64]:
     """Return the opening in each frame as a share of that before and after it; below 1 in a dip only.
 
-    Towards the window's ends, a blink may have begun that is not over, or be over that began before: there, one side
-    is enough.
+    Lids that sink and stay low, as in a look far down, are none: the release of such a look must begin in time.
     """
     widest = max((one.wider for one in estimates if one is not None), default=1.0)
     opening = np.array([widest if one is None else one.wider for one in estimates])
     before, after = np.maximum.accumulate(opening), np.maximum.accumulate(opening[::-1])[::-1]
-    is_end = np.abs(np.arange(len(estimates)) - at) > LOOK_AHEAD - LONGEST_BLINK_FRAMES
-    around = np.where(is_end, np.maximum(before, after), np.minimum(before, after))
-    return np.asarray(opening / np.maximum(around, 1e-6), np.float64)
+    return np.asarray(opening / np.maximum(np.minimum(before, after), 1e-6), np.float64)
 
 
 def _opening_in_window(estimates: Sequence[GazeEstimate | None]) -> float:
