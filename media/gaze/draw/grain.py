@@ -14,6 +14,7 @@ SIGMA_PX = 1.0  # of the blur beside which noise is seen
 LEAST = 1.2  # grey levels, standard deviation; less is not seen
 WINDOW_PX = 5  # in which the noise is measured
 FLATTEST = 0.35  # share of the eyeball's places that show noise only: the others have edges
+MOST_ROWS = 12  # of skin, which show enough noise
 MOST_SIGMAS = 2.5  # spots and lashes in the skin are no noise
 
 
@@ -26,6 +27,7 @@ def restore(drawn: Grid, picture: NDArray[np.uint8], skin: NDArray[np.uint8], ma
         skin: rows of the picture below the eye, at least as wide.
         mask: 0 skin to 1 drawn eyeball; only there noise is added.
     """
+    skin = skin[:MOST_ROWS]
     if len(skin) < WINDOW_PX:
         return drawn
     noise = _residual(skin.astype(np.float32))

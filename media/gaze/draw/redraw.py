@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.draw import glints, grain, iris_edge, spectacles, thin_lines, warp
+from media.gaze.draw import glints, grain, iris_edge, lower_lid, spectacles, thin_lines, warp
 from media.gaze.draw.glints import Glints
 from media.gaze.draw.layers import EyeballLayers, borrowed
 from media.gaze.draw.warp import EyeballMaps
@@ -46,6 +46,7 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     if area is None:
         return None
     luma = frame.y[area.slices()]
+    outline = lower_lid.fit(luma, axes, outline, area)
     rim, edge = spectacles.find(luma, axes, area), iris_edge.measure(luma, axes, outline, area)
     found = glints.find(luma, axes, outline, area)
     maps = warp.eye_maps(axes, outline, area, shift_px, warp.Features(rim, edge, found))

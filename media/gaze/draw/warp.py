@@ -8,6 +8,7 @@ Geometry on outlines in eye units (see `media.gaze.estimate.geometry`); no pictu
 """
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 
@@ -67,16 +68,13 @@ class EyeMaps:
 
 def eye_box(axes: Axes, picture: tuple[int, int]) -> Box | None:
     """Return the rectangle that a movement of an eye may change; None when it crosses the frame's edge."""
-    unit = axes.along / axes.width
-    across = np.array([-unit[1], unit[0]])
-    corners = [
-        axes.origin + axes.width * (x * unit + y * across)
-        for x in (-REACH_SIDE, REACH_SIDE)
-        for y in (-REACH_UP, REACH_DOWN)
-    ]
-    low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-    left, top = (int(np.floor(value / 2)) * 2 for value in low)
-    right, bottom = (int(np.ceil(value / 2)) * 2 for value in high)
+    cos, sin = axes.along.tolist()  # times the width
+    middle_x, middle_y = axes.origin.tolist()
+    corners = [(x, y) for x in (-REACH_SIDE, REACH_SIDE) for y in (-REACH_UP, REACH_DOWN)]
+    columns = [middle_x + cos * x - sin * y for x, y in corners]
+    rows = [middle_y + sin * x + cos * y for x, y in corners]
+    left, top = (floor(min(values) / 2) * 2 for values in (columns, rows))
+    right, bottom = (ceil(max(values) / 2) * 2 for values in (columns, rows))
     inside = left >= 0 and top >= 0 and bottom <= picture[0] and right <= picture[1]
     return Box(left, top, right, bottom) if inside and right - left >= 8 and bottom - top >= 8 else None
 

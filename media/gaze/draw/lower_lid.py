@@ -1,0 +1,56 @@
+"""The lower lid below the iris as the picture shows it, where the landmarks lie too high.
+
+Landmarks are smoothed over time and lag behind a head that nods or an eye that opens. Below a lid that is taken for
+higher than it is, the old iris would stay as a black bar under the moved one.
+"""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from media.gaze.estimate.geometry import Axes, Box, Outline, height
+
+ACROSS = np.linspace(-0.45, 0.45, 7, dtype=np.float32)[:, None]  # columns below the iris, in its radii from its centre
+# Distances from the measured lid at which the picture is read, down positive, in eye widths; smoothed over three.
+STEP = 0.01
+DOWN = np.arange(-0.08, 0.131, STEP, dtype=np.float32)
+DARKER = 2  # of seven columns: where the iris reaches further down than in most
+COVERED = 0.02  # below the measured lid: is drawn over anyway
+LEAST_RISE = 25.0  # grey levels from the iris to the lid; less is no edge
+PLATEAU = 3  # steps on each side of the edge
+MOST = 0.09
+
+
+def fit(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Outline:
+    """Return the outline with its lower lid at the end of the visible iris, if that is lower than drawn anyway.
+
+    Args:
+        luma: (h, w), of the eye's box.
+        axes: of the eye in the frame.
+        outline: shape of the eye before the movement.
+        box: the eye's box in the frame.
+    """
+    at = np.float32(outline.iris[0])
+    x = at + ACROSS * np.float32(outline.radius)
+    y = height(outline.lower, x) + DOWN
+    cos, sin = axes.along.astype(np.float32)
+    left, top = (axes.origin - (box.left + 0.5, box.top + 0.5)).astype(np.float32)
+    maps = left + cos * x - sin * y, top + sin * x + cos * y
+    found = cv2.remap(luma, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    lower = _end_of_iris(np.sort(found, axis=0)[DARKER].astype(np.float32)) - COVERED
+    inside = 0.25 - float(at) ** 2
+    if lower <= 0 or inside <= 0:
+        return outline
+    return replace(outline, lower=outline.lower + np.array([min(lower, MOST) / inside, 0, 0]))
+
+
+def _end_of_iris(profile: NDArray[np.float32]) -> float:
+    """Return how far below the measured lid the iris ends; 0 where no dark iris runs on to a bright lid."""
+    rise = profile[2:] - profile[:-2]
+    edge = int(rise.argmax()) + 1
+    dark, bright = profile[max(edge - PLATEAU, 0)], profile[min(edge + PLATEAU, len(profile) - 1)]
+    if bright - dark < LEAST_RISE or profile[:edge].max() > (dark + bright) / 2:
+        return 0.0
+    return float(DOWN[edge])
