@@ -51,7 +51,7 @@ from loguru import logger  # noqa: E402
 
 from tests.support.plain_opens import refuse_plain_opens  # noqa: E402
 
-refuse_plain_opens()
+refuse_plain_opens(Path(_DATA_DIR))
 
 # No test fails because the machine is busy, and each run tries the same examples, so that a failure has its cause in a
 # change. `--hypothesis-profile=random` tries others.

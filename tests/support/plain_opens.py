@@ -1,4 +1,4 @@
-"""Refuses to open a file on which SQLite has locks in this process: closing it would end them.
+"""Refuses to open a database as a file while SQLite has locks on it in this process: closing it would end them.
 
 Another process then takes itself for the last user of the database, and deletes the write-ahead log under this one
 (sqlite.org/howtocorrupt.html, 2.2). Read a copy by `VACUUM INTO`, or let another process read the file.
@@ -15,17 +15,18 @@ __all__ = ["refuse_plain_opens"]
 LOCKS = Path("/proc/locks")
 
 
-def refuse_plain_opens() -> None:
-    """Let each `open` of a database that this process has locked fail, until the process ends."""
-    sys.addaudithook(_check)
+def refuse_plain_opens(directory: Path) -> None:
+    """Let each such `open` of a database in a directory fail, until the process ends."""
+    root = f"{directory}/"
 
+    def check(event: str, arguments: tuple[object, ...]) -> None:
+        if event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike):
+            return
+        name = os.fsdecode(arguments[0])
+        if "sqlite" in name and os.path.abspath(name).startswith(root) and _is_locked(name):  # noqa: PTH100  # no Path: at every open
+            raise AssertionError(f"{name} is open in SQLite, whose locks would end when this is closed: {__doc__}")
 
-def _check(event: str, arguments: tuple[object, ...]) -> None:
-    if event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike):
-        return
-    name = os.fsdecode(arguments[0])
-    if "sqlite" in os.path.basename(name) and _is_locked(name):  # noqa: PTH119  # at every open: no Path
-        raise AssertionError(f"{name} is open in SQLite, whose locks would end when this is closed: {__doc__}")
+    sys.addaudithook(check)
 
 
 def _is_locked(name: str) -> bool:
