@@ -30,7 +30,7 @@ from sqlalchemy import Connection
 from waitress import wasyncore
 
 from actors import wiring
-from actors.flow import publishing, retention, scheduling, tokens
+from actors.flow import account_commands, publishing, retention, scheduling, tokens
 from actors.machine import Machine
 from actors.recovery import stuck_work
 from broker.storage import database
@@ -248,6 +248,13 @@ class Simulation:
             expires_at=login.tokens.expires_at, refresh_at=login.tokens.refresh_at,
             refresh_expires_at=login.tokens.refresh_expires_at, created_at=self.machine.now(),
         )  # fmt: skip
+
+    def connect_again(self) -> None:
+        """Log in anew, without faults, where the login has ended: a kill after a refresh loses TikTok's only token."""
+        with self.machine.store.reading() as connection:
+            ended = [one for one in accounts.list_all(connection) if one.status is AccountStatus.RECONNECT]
+        for account in ended:
+            self._unharmed(lambda: account_commands.connect(self.machine, [self.account(account.platform)]))  # noqa: B023  # called at once
 
     def publications(self) -> list[Publication]:
         """Return all publications of the job."""

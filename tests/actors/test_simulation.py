@@ -97,6 +97,7 @@ def test_without_faults_everything_goes_out_in_order(simulate: Simulate) -> None
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_faults_and_kills_double_and_lose_nothing(simulate: Simulate, seed: int) -> None:
     simulation = simulate(seed, rate=0.05, webhook_rate=0.05, kill_rate=0.01)
+    simulation.each_minute = simulation.connect_again
     simulation.prepare(PARTS)
 
     simulation.run()
@@ -122,6 +123,7 @@ class Decider:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __call__(self) -> None:
+        self.simulation.connect_again()
         random, clock = self.simulation.random, self.simulation.clock
         if clock() >= self.until:
             self._release()
