@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from media.gaze.corrector import PITCH_GAIN
 from media.gaze.estimate import eye_patch, pitch_network
 from media.gaze.estimate.geometry import Eye
 from media.gaze.estimate.measure import GazeEstimate, estimate
@@ -61,6 +62,11 @@ def estimates() -> list[GazeEstimate]:
 def test_four_fifths_of_a_rendered_degree_are_measured(estimates: list[GazeEstimate]) -> None:
     slope = np.polyfit(PITCHES, [one.gaze_deg[1] for one in estimates], 1)[0]
     assert 0.7 < slope < 1.05
+
+
+def test_a_measured_degree_is_drawn_as_the_whole_one_that_it_stands_for(estimates: list[GazeEstimate]) -> None:
+    slope = np.polyfit(PITCHES, [one.gaze_deg[1] for one in estimates], 1)[0]
+    assert pytest.approx(1.0, abs=0.15) == slope * PITCH_GAIN
 
 
 def test_the_rendered_speaker_is_measured_close_to_the_lens(estimates: list[GazeEstimate]) -> None:
