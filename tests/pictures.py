@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.flows.conftest import free_ports
+from scripts.local.ports import free_ports
 from tests.flows.machine import TestMachine
 from tests.frontend.browser import READY, Browser, Screen, browser, chromedriver
 from tests.support.waiting import wait_for

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import socket
 import subprocess
 import threading
 import time
@@ -24,6 +23,7 @@ from scripts.fault_injection.small_disk import mounted
 from scripts.fault_injection.timeline import Timeline
 from scripts.fault_injection.uploads import Sender, Upload
 from scripts.local.client import ApiError
+from scripts.local.ports import free_ports
 
 DISK_BYTES = 320 * 2**20
 END_WITHIN_S = 300.0  # after the faults, until all jobs have ended
@@ -74,8 +74,9 @@ class Run:
             mount.mkdir(exist_ok=True)
             disk = opened.enter_context(mounted(mount, DISK_BYTES))
             clock = self._clock()
+            api_port, mock_port = free_ports(2)
             machine = Machine(
-                self._directory, mount / "data", _free_ports(), clock.environ if clock else {}, self._timeline
+                self._directory, mount / "data", (api_port, mock_port), clock.environ if clock else {}, self._timeline
             )
             opened.callback(machine.kill)
             machine.start()
@@ -241,10 +242,3 @@ def _reasons(found: Evidence) -> Counter[str]:
 
 def _table(head: str, counts: Counter[str]) -> list[str]:
     return [head, *(f"  {number:5d}  {name}" for name, number in sorted(counts.items()))]
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        for one in (first, second):
-            one.bind(("127.0.0.1", 0))
-        return int(first.getsockname()[1]), int(second.getsockname()[1])

@@ -22,6 +22,7 @@ import pytest
 from actors import wiring
 from actors.flow import endpoint_commands, events
 from platforms import webhook
+from scripts.local.ports import free_ports
 from store import Store, webhooks
 from store.states import DeliveryStatus
 from tests.actors.queues import change_machine
@@ -90,11 +91,6 @@ def is_open(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
 def endpoint(store: Store, monkeypatch: pytest.MonkeyPatch, port: int) -> Iterator[tuple[WebhookRun, str, str]]:
     clock = Clock(wiring.machine.now())
@@ -107,7 +103,7 @@ def endpoint(store: Store, monkeypatch: pytest.MonkeyPatch, port: int) -> Iterat
 def test_a_receiver_of_the_readme_processes_each_event_once(
     store: Store, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     with endpoint(store, monkeypatch, port) as (run, endpoint_id, secret):
         program = start(secret, port)
         with store.writing() as connection:
@@ -129,7 +125,7 @@ def test_a_receiver_of_the_readme_processes_each_event_once(
 def test_a_receiver_of_the_readme_accepts_both_secrets_while_one_is_replaced_and_no_other(
     store: Store, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     with endpoint(store, monkeypatch, port) as (run, endpoint_id, old):
         endpoint_commands.rotate_secret(wiring.machine, endpoint_id, timedelta(hours=1))
         start(old, port)
@@ -148,7 +144,7 @@ def test_a_receiver_of_the_readme_refuses_old_events(
     store: Store, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
     """Somebody else may have recorded them."""
-    port = free_port()
+    [port] = free_ports(1)
     with endpoint(store, monkeypatch, port) as (run, endpoint_id, secret):
         program = start(secret, port)
         run.clock.move(minutes=-6)

@@ -26,6 +26,7 @@ from actors.recovery import backups
 from api.app import create_app
 from api.context import Context
 from broker.storage.inspection import QueueStats, WorkerProcess
+from scripts.local.ports import free_ports
 from store import accounts, heartbeats, jobs, stage_durations
 from store.states import AccountStatus
 from tests.api.conftest import connect
@@ -298,8 +299,7 @@ def test_every_answer_is_safe_to_show(client: TestClient) -> None:
 @contextmanager
 def process(directory: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `python -m api` and give it with its root address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     chosen = {"PATH": os.environ["PATH"], "DATA_DIR": str(directory), "PORT": str(port), **environ}
     subprocess.run([sys.executable, "-m", "scripts.machine.migrate"], cwd=ROOT, env=chosen, check=True)
     with subprocess.Popen(

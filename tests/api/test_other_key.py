@@ -15,9 +15,9 @@ from falcon.testing import TestClient
 
 from api.app import create_app
 from api.context import Context
+from scripts.local.ports import free_ports
 from store import Sealer, heartbeats
 from tests.api.conftest import AUTH, connect
-from tests.flows.conftest import free_ports
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.local.ports import free_ports
 from tests.deployment.container import Container, build_app
-from tests.flows.conftest import free_ports, talk
+from tests.flows.conftest import talk
 
 __all__ = ["talk"]  # a fixture
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from scripts.fault_injection.small_disk import SmallDisk
-from tests.flows.conftest import free_ports
+from scripts.local.ports import free_ports
 from tests.flows.machine import TestMachine
 from tests.support.small_disk import small_disk
 from tests.support.waiting import wait_for

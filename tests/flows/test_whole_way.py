@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.flow.kept_pictures import SUFFIX
-from tests.flows.conftest import free_ports
+from scripts.local.ports import free_ports
 from tests.flows.machine import ROOT, Json, TestMachine
 from tests.support.waiting import wait_for
 

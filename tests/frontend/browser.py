@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from scripts.local.ports import free_ports
+
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # W3C WebDriver, section 12: the key that marks an element reference
 CHROMIUM_ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -273,7 +275,7 @@ class Browser:
 @contextmanager
 def chromedriver() -> Iterator[str]:
     """Run chromedriver on a free port of the loopback and give its address; every browser of it ends with it."""
-    port = _free_port()
+    [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="chromedriver-", ignore_cleanup_errors=True) as home:
         command = ["chromedriver", f"--port={port}", "--log-level=SEVERE"]
         environment = {**os.environ, "HOME": home, "TMPDIR": home}
@@ -297,11 +299,6 @@ def browser(driver_url: str) -> Iterator[Browser]:
             yield window
         finally:
             window.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _until_ready(port: int) -> None:

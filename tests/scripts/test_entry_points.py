@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.flows.conftest import free_ports
+from scripts.local.ports import free_ports
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

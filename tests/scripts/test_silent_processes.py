@@ -21,11 +21,11 @@ from loguru import logger
 import settings as environment
 from broker import WriteLock
 from broker.storage.lock_file import read_holder
+from scripts.local.ports import free_ports
 from scripts.machine import services
 from scripts.machine.serve import migrate
 from scripts.machine.supervisor import Service, Supervisor
 from scripts.machine.watchdog import ENDED, Watchdog, state_of
-from tests.flows.conftest import free_ports
 from tests.support.waiting import wait_for
 
 HOOK = "https://93.184.216.34/hook"  # an address, which needs no name server; nothing is sent to it

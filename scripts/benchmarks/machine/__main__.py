@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from scripts.benchmarks.machine.control_group import ControlGroup, NoControlGrou
 from scripts.benchmarks.machine.sampling import Activity, Sampler, activity, processes_of, service_name
 from scripts.benchmarks.render.process_run import ffmpeg
 from scripts.local.client import Client
+from scripts.local.ports import free_ports
 from scripts.local.run import development
 from scripts.machine.child import ROOT
 
@@ -156,11 +156,13 @@ def _measure(conditions: Conditions, data: Path) -> Outcome:
 def _machine(conditions: Conditions, data: Path, group: ControlGroup) -> Iterator[Client]:
     """Start the mock platforms outside of the group and the machine in it; connect the accounts."""
     data.mkdir()
+    api_port, mock_port = free_ports(2)
     environ = development(
         {
             "PATH": os.environ["PATH"],
             "DATA_DIR": str(data),
-            "PORT": str(_free_port()),
+            "PORT": str(api_port),
+            "MOCK_PORT": str(mock_port),
             "API_KEYS": KEY,
             "LOG_LEVEL": "WARNING",
             "SECRET_KEY": "a secret of the benchmark",
@@ -180,13 +182,6 @@ def _machine(conditions: Conditions, data: Path, group: ControlGroup) -> Iterato
         for platform in registry.NAMES:
             client.connect(platform)
         yield client
-
-
-def _free_port() -> int:
-    """Return a free port; the next one is for the mock platforms."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager
