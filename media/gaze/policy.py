@@ -245,8 +245,9 @@ def _shares_of_opening(estimates: Sequence[GazeEstimate | None]) -> NDArray[np.f
 
     Lids that sink and stay low, as in a look far down, are none: the release of such a look must begin in time.
     """
-    widest = max((one.wider for one in estimates if one is not None), default=1.0)
-    opening = np.array([widest if one is None else one.wider for one in estimates])
+    # A frame without an estimate, as the newest one may be that is not measured yet, is no opening and no dip.
+    present = [index for index, one in enumerate(estimates) if one is not None]
+    opening = np.interp(np.arange(len(estimates)), present, [one.wider for one in estimates if one is not None])
     before, after = np.maximum.accumulate(opening), np.maximum.accumulate(opening[::-1])[::-1]
     return np.asarray(opening / np.maximum(np.minimum(before, after), 1e-6), np.float64)
 

@@ -161,6 +161,16 @@ def test_a_look_far_down_is_left_alone_although_it_lowers_the_lids() -> None:
     assert Reason.LOOKS_FAR_AWAY == decisions[40].reason
 
 
+def test_a_newest_frame_that_is_not_measured_yet_changes_nothing() -> None:
+    """Every other one is measured after the next; the eyes sink slowly, and no frame may be taken for a dip."""
+    film = [an_estimate((4.0, -10.0 - 0.6 * at), opening=0.3 - 0.006 * at) for at in range(32)]
+    whole: list[GazeEstimate | None] = list(film[: 2 * LOOK_AHEAD + 1])
+    one, other = decided(whole), decided([*whole[:-1], None])
+    assert pytest.approx(one.off_deg, abs=0.05) == other.off_deg
+    assert pytest.approx(one.strength, abs=0.02) == other.strength
+    assert pytest.approx(np.array(one.shares), abs=0.02) == np.array(other.shares)
+
+
 def test_a_single_wrong_measurement_lets_nothing_go() -> None:
     decisions = decided_in_order(
         [*[an_estimate((12.0, 0.0))] * 30, an_estimate((45.0, 0.0)), *[an_estimate((12.0, 0.0))] * 30]
