@@ -31,8 +31,9 @@ from media.gaze.window import FrameWindow, Slot
 # Irises moved sideways by warping are seen to move by as much as they are moved (0.97 of it by two networks' common
 # opinion). Up and down the gain makes up for the 0.8 of a degree that is measured. Of eyes of six people that were
 # lifted by what they were measured off, the networks see 0.42 at a gain of 0.8 and 0.64 at 1.3, the iris' rim 0.76 and
-# 1.16; of a rendered degree they see 0.61 and 0.93. Beyond, readers look over the lens (contact sheets, 2026-11-30).
-YAW_GAIN, PITCH_GAIN = 1.0, 1.2
+# 1.16; of a rendered degree they see 0.61 and 0.93. With 1.2 a reader looks a little over the lens (contact sheet) and
+# irises tremble more (0.94 against 0.86), with 1.0, 1.1 and 1.2 the networks see the same (2026-11-30).
+YAW_GAIN, PITCH_GAIN = 1.0, 1.1
 RECHECK_EVERY = 30  # frames from one remeasurement of the main speaker's drawn eyes to the next; 0.2 ms a frame
 STRIDE = 2  # every so manyth frame is skipped at first, and measured once the next one shows that the eyes moved
 LONGEST_GAP = 3  # frames without an estimate that are interpolated
