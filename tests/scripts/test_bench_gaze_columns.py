@@ -134,6 +134,12 @@ def test_a_blink_of_which_a_little_is_left_is_none_opened() -> None:
     assert 0 == row.opened
 
 
+def test_lids_that_are_lowered_for_a_moment_are_no_blink() -> None:
+    before = replace(marks(), opening=blinking(0.55 * USUAL))
+    row = compare(before, replace(before, opening=np.full((FRAMES, 2), USUAL)), NETWORKS)
+    assert (0, 0) == (row.blinks, row.opened)
+
+
 def test_lids_that_move_alike_correlate_whatever_their_height() -> None:
     before = replace(marks(), opening=blinking(0.05))
     assert 1.0 == pytest.approx(compare(before, replace(before, opening=before.opening * 1.2 + 0.1), NETWORKS).lids)

@@ -21,6 +21,8 @@ FAR_DEG = 30.0
 INTO_LENS_DEG = 7.5  # median gaze of a clip that looks into the lens, the judges' bias included
 BLINK, BLINK_FRAMES = 0.6, 15  # of the usual opening; longer closures are no blinks
 LEAP = 0.04  # of the eye's width
+# Lids that never come below this share are lowered, not shut: a reader's lower lines take them to .55 to .6.
+SHUT = 0.4
 OPENED = 0.25  # of the usual opening
 FEWEST = 5  # frames for a median to mean something
 
@@ -37,7 +39,7 @@ class Columns:
     spread: float  # median distance of their gaze from its own median over them
     sharpness: float  # median over them of iris edge strength, candidate over "nothing", the better-seen eye's mean
     light: float  # median over them of the catch-light's height over the iris, candidate over "nothing"
-    blinks: float  # in "nothing": opening below .6 of the clip's median for at most 15 frames
+    blinks: float  # in "nothing": opening below .6 of the clip's median for at most 15 frames, and below .4 in one
     opened: float  # of these, how many stay at least .25 of the usual opening wider open at their lowest
     lids: float  # Pearson correlation of the mean eye aspect ratio over all frames, candidate with "nothing"
     flow: float  # % of the eye's width: mean movement on a ring around each eye against the source, minus "nothing"'s
@@ -187,7 +189,11 @@ def _blinks(nothing: Measurements, candidate: Measurements) -> tuple[int, int]:
         return 0, 0
     usual = float(np.nanmedian(lids))
     shut = np.flatnonzero(np.diff(np.concatenate([[0], lids < BLINK * usual, [0]]).astype(int)))
-    runs = [(int(first), int(end)) for first, end in shut.reshape(-1, 2) if end - first <= BLINK_FRAMES]
+    runs = [
+        (int(first), int(end))
+        for first, end in shut.reshape(-1, 2)
+        if end - first <= BLINK_FRAMES and float(np.nanmin(lids[first:end])) < SHUT * usual
+    ]
     opened = sum(
         float(np.nanmin(theirs[first:end], initial=np.inf) - np.nanmin(lids[first:end])) >= OPENED * usual
         for first, end in runs
