@@ -114,6 +114,7 @@ FOLDERS: dict[str, set[str]] = {
         "local",
         "machine",
         "monitoring",
+        "training",
     },
     "store": {"migrations", "migrations/versions"},
 }

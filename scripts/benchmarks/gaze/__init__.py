@@ -19,8 +19,6 @@
       ├ depth_map           the depth of the portrait
       └ ground_truth_table  the figures
     contact_sheet pictures of eyes for people
-    train_pitch   a command: trains the corrector's network of vertical gaze
-      └ rendered_eyes       eyes drawn in large numbers, its training data
 
 Angles in degrees, yaw + picture right, pitch + up, against the ray from the face to the camera; (0, 0) is the lens.
 """

@@ -10,8 +10,8 @@ from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
 from scripts.benchmarks.gaze import rendered_film
-from scripts.benchmarks.gaze.rendered_eyes import Batch, render
 from scripts.benchmarks.gaze.rendered_film import Pose
+from scripts.training.rendered_eyes import Batch, render
 from tests.media.gaze.estimate.test_ring_light import painted_eyes
 
 PITCHES = (-20.0, -10.0, 0.0, 10.0)

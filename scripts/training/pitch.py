@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from media.gaze.estimate import eye_patch
 from media.gaze.estimate.pitch_network import GAZE_SCALE_DEG, HEAD_SCALE_DEG, WEIGHTS, normalized
-from scripts.benchmarks.gaze.rendered_eyes import Batch, render
+from scripts.training.rendered_eyes import Batch, render
 
 AT_ONCE = 500  # eyes rendered together
 BATCH = 256
