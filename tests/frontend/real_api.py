@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
 
 from api.context import Context
-from tests.api.conftest import KEY, serving
+from tests.api.conftest import KEY, connect, serving
 from tests.frontend.browser import Browser
+from tests.support.clock import Clock
 
 
 @contextmanager
@@ -21,3 +25,12 @@ def signed_in(window: Browser, context: Context, path: str = "", shows: str = "#
         window.find(shows)
         yield window
         window.leave()
+
+
+@pytest.fixture
+def real(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
+    """The page of the real API with a YouTube account, signed in."""
+    clock.moment = datetime.now(UTC)
+    connect(context, "youtube")
+    with signed_in(window, context) as opened:
+        yield opened

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,19 +13,18 @@ from platforms.tiktok.options import CONSENT_VERSION, TikTokOptions
 from platforms.youtube.options import YouTubeOptions
 from store import jobs, post_settings
 from store.states import JobStatus
-from tests.api.conftest import clock, connect, context
+from tests.api.conftest import clock, context
 from tests.frontend import samples
 from tests.frontend.browser import READY, Browser
-from tests.frontend.real_api import signed_in
+from tests.frontend.real_api import real
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.states import with_direct_posts
 from tests.frontend.test_status import open_job
 from tests.frontend.test_tiktok_form import ticked
 from tests.frontend.test_words import module
 from tests.store import rows
-from tests.support.clock import Clock
 
-__all__ = ["clock", "context"]  # fixtures
+__all__ = ["clock", "context", "real"]  # fixtures
 
 SWITCHED_OFF = {"allow_duet": False, "allow_stitch": False, "own_brand": False, "brand_content": False}
 SAVE = ".tool [data-key=save] button"
@@ -185,15 +182,6 @@ def test_without_an_answer_of_tiktok_all_choices_are_offered(page: Browser, api:
     page.until_text("#job-tiktok-creator", "TikTok does not say at the moment what your account allows.")
     assert page.run("return document.querySelectorAll('#job-tiktok :disabled').length") == 0
     assert page.refusals() == [f"/accounts/a1/creator {status}"]
-
-
-@pytest.fixture
-def real(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
-    """The page of the real API, signed in."""
-    clock.moment = datetime.now(UTC)
-    connect(context, "youtube")
-    with signed_in(window, context) as opened:
-        yield opened
 
 
 def test_the_real_api_takes_the_options(real: Browser, context: Context) -> None:

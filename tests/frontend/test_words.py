@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,16 +19,15 @@ from platforms.wording import utf16_units
 from store import jobs
 from store.post_settings import PostSettings
 from store.states import JobStatus
-from tests.api.conftest import clock, connect, context
+from tests.api.conftest import clock, context
 from tests.frontend import samples
 from tests.frontend.browser import READY, Browser
-from tests.frontend.real_api import signed_in
+from tests.frontend.real_api import real
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.test_status import open_job
 from tests.store import rows
-from tests.support.clock import Clock
 
-__all__ = ["clock", "context"]  # fixtures
+__all__ = ["clock", "context", "real"]  # fixtures
 
 LIMITS = limits_document(PublishingOptions())["platforms"]
 TEXTS = [
@@ -254,15 +252,6 @@ def test_placeholders_and_kept_hashtags_are_put_in(page: Browser, api: StandIn) 
     page.click(".kept [data-remove]")
     page.until("the end of the text", lambda: not page.visible(".kept"))
     page.run("localStorage.clear()")
-
-
-@pytest.fixture
-def real(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
-    """The page of the real API, signed in."""
-    clock.moment = datetime.now(UTC)
-    connect(context, "youtube")
-    with signed_in(window, context) as opened:
-        yield opened
 
 
 def test_the_real_api_takes_the_words(real: Browser, context: Context) -> None:

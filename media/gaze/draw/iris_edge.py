@@ -6,10 +6,10 @@ radii of the iris, see `media.gaze.estimate.geometry`; nothing is drawn here.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from media.gaze.draw import eye_samples
 from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, height
 
 # Profiles across the limbus: their angles from the horizontal, downwards positive, on both sides; distances in radii.
@@ -54,7 +54,7 @@ def measure(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> 
     """
     narrowest = max(SHARP, NARROWEST_PX / (outline.radius * axes.width))
     x, y = _places(outline)
-    values, seen = _sampled(luma, axes, box, x, y), _between_lids(outline, x, y)
+    values, seen = eye_samples.read(luma, axes, box, x, y), _between_lids(outline, x, y)
     slope = np.where(seen[:, 1:] & seen[:, :-1], np.diff(values, axis=1) / STEP, 0)
     first, last = (round((radii - DISTANCES[0]) / STEP) for radii in EDGE_WITHIN)
     steepest = first + slope[:, first:last].argmax(axis=1)
@@ -76,14 +76,6 @@ def _places(outline: Outline) -> tuple[Grid, Grid]:
     """Return x and y of the samples in eye units, (profiles, distances)."""
     (x, y), radius = outline.iris, np.float32(outline.radius)
     return _ACROSS * radius + np.float32(x), _DOWN * radius + np.float32(y)
-
-
-def _sampled(luma: NDArray[np.uint8], axes: Axes, box: Box, x: Grid, y: Grid) -> Grid:
-    cos, sin = axes.along.astype(np.float32)
-    left, top = (axes.origin - (box.left + 0.5, box.top + 0.5)).astype(np.float32)
-    maps = left + cos * x - sin * y, top + sin * x + cos * y
-    found = cv2.remap(luma, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found, np.float32)
 
 
 def _between_lids(outline: Outline, x: Grid, y: Grid) -> NDArray[np.bool_]:

@@ -6,10 +6,10 @@ higher than it is, the old iris would stay as a black bar under the moved one.
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from media.gaze.draw import eye_samples
 from media.gaze.estimate.geometry import Axes, Box, Outline, height
 
 ACROSS = np.linspace(-0.45, 0.45, 7, dtype=np.float32)[:, None]  # columns below the iris, in its radii from its centre
@@ -35,11 +35,8 @@ def fit(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Outl
     at = np.float32(outline.iris[0])
     x = at + ACROSS * np.float32(outline.radius)
     y = height(outline.lower, x) + DOWN
-    cos, sin = axes.along.astype(np.float32)
-    left, top = (axes.origin - (box.left + 0.5, box.top + 0.5)).astype(np.float32)
-    maps = left + cos * x - sin * y, top + sin * x + cos * y
-    found = cv2.remap(luma, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    lower = _end_of_iris(np.sort(found, axis=0)[DARKER].astype(np.float32)) - COVERED
+    found = eye_samples.read(luma, axes, box, x, y)
+    lower = _end_of_iris(np.sort(found, axis=0)[DARKER]) - COVERED
     inside = 0.25 - float(at) ** 2
     if lower <= 0 or inside <= 0:
         return outline
