@@ -9,7 +9,8 @@ The way of a frame through `corrector.Corrector`, a stage between decoding and e
                detector    measure                                    draw/redraw     chart
                networks      head_pose                                  spectacles
                region        limbus  ring_light                         warp  layers
-               tracking      pitch_network  eye_patch                     eyelids
+               tracking      eye_network  eye_patch                     eyelids
+           following       alignment  propagation
              time_budget     geometry                                   glints
              (skip, stop)
 

@@ -16,12 +16,13 @@ from media.frames import Planes
 from media.gaze.draw import bounds
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
-from media.gaze.estimate.interpolation import interpolate, is_at_rest, is_unchanged, midpoint
+from media.gaze.estimate.interpolation import interpolate
 from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
 from media.gaze.estimate.visibility import EyeVisibility
-from media.gaze.face.faces import FaceTracker
+from media.gaze.face.faces import Face, FaceTracker
 from media.gaze.face.model import Head
+from media.gaze.following import EyeFollower
 from media.gaze.policy import LOOK_AHEAD, WITHOUT_FACE, Decision, Policy, decide
 from media.gaze.reasons import Reason
 from media.gaze.report import FrameResult, Timing
@@ -35,7 +36,6 @@ from media.gaze.window import FrameWindow, Slot
 # irises tremble more (0.94 against 0.86), with 1.0, 1.1 and 1.2 the networks see the same (2026-11-30).
 YAW_GAIN, PITCH_GAIN = 1.0, 1.1
 RECHECK_EVERY = 30  # frames from one remeasurement of the main speaker's drawn eyes to the next; 0.2 ms a frame
-STRIDE = 2  # every so manyth frame is skipped at first, and measured once the next one shows that the eyes moved
 LONGEST_GAP = 3  # frames without an estimate that are interpolated
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself gives a better figure
 USUAL_PERCENTILE = 65  # of the openings seen so far: some people close their eyes for half of a talk
@@ -95,6 +95,7 @@ class Corrector:
 
     def __post_init__(self) -> None:
         self._window = FrameWindow(LOOK_AHEAD)
+        self._follower = EyeFollower()
         self._tracks: dict[int, _Track] = {}
 
     def push(self, frame: Planes) -> list[Planes]:
@@ -107,12 +108,7 @@ class Corrector:
 
     def drain(self) -> list[Planes]:
         """Finish the frames that are held back."""
-        skipped = self._window.newest_skipped()
-        if len(skipped) == 1 and self.budget.stopped is None and self.finder.in_any_order:
-            self._find(skipped[0])
-            self._estimate(skipped[0])
-        else:
-            self._repeat_last_estimates(len(skipped))
+        self._repeat_last_estimates(len(self._window.newest_skipped()))
         return [self._finish() for _ in range(self._window.held)]
 
     def _repeat_last_estimates(self, count: int) -> None:
@@ -122,45 +118,36 @@ class Corrector:
     def _measure(self, frame: Planes) -> None:
         """Add a frame to the window, and measure or skip it as the time budget allows."""
         interval = self.budget.interval(frame.index)
-        previous, skipped = self._window[-1] if len(self._window) else None, self._window.newest_skipped()
+        previous = self._window[-1] if len(self._window) else None
         slot = Slot(frame)
         self._window.append(slot)
         if interval == 0:
             self.finder.close()  # frees its memory
             slot.failure = self.budget.stopped or Reason.TIME_SHORT
-        elif previous is not None and frame.index % max(interval, self._stride(previous)):
+        elif previous is not None and frame.index % interval:
             slot.skipped, slot.failure = True, previous.failure
         else:
-            began, measured = time.thread_time(), self.timing.measured_frames
-            self._find(slot)
-            self._estimate(slot)
-            if interval == 1 and len(skipped) == 1:
-                self._measure_skipped()
+            began = time.thread_time()
+            if not (self.finder.in_any_order and self._follow(slot)):
+                self._find(slot)
+                self._estimate(slot)
+                self._follower.restart(slot)
             self._interpolate(len(self._window) - 1)
             spent_s = time.thread_time() - began
+            self.timing.measured_frames += 1
             self.timing.landmarks += spent_s
-            self.budget.record_measuring(spent_s, self.timing.measured_frames - measured)
+            self.budget.record_measuring(spent_s)
 
-    def _stride(self, previous: Slot) -> int:
-        return STRIDE if previous.estimates and self.finder.in_any_order else 1
-
-    def _measure_skipped(self) -> None:
-        """Measure the frame before the newest one; while the eyes rest, its face is the midpoint of its neighbours'.
-
-        The landmark networks take most of the time of measuring. The iris is searched in each frame's own picture all
-        the same.
-        """
-        before, slot, after = (self._window[at] for at in (-3, -2, -1))
-        pictures = [one.picture.y for one in (before, slot, after)]
-        if after.estimates.keys() == before.estimates.keys() != set() and all(
-            is_at_rest(before.estimates[track], latest) and is_unchanged(pictures, latest)
-            for track, latest in after.estimates.items()
-        ):
-            slot.faces = {track: midpoint(before.faces[track], after.faces[track]) for track in after.estimates}
-        else:
-            self._find(slot)
-        self._estimate(slot)
-        self._interpolate(len(self._window) - 2)
+    def _follow(self, slot: Slot) -> bool:
+        """Estimate the eyes from those of an earlier frame, if they look the same; return whether they do."""
+        faces = self._follower.follow(slot.picture)
+        if not faces or any(self._obstruction(slot, face) for face in faces.values()):
+            return False
+        slot.faces = faces
+        self._follower.add(slot)
+        for rank, (number, found) in enumerate(slot.estimates.items()):
+            self._note(slot, rank, number, found)
+        return True
 
     def _find(self, slot: Slot) -> None:
         try:
@@ -169,18 +156,21 @@ class Corrector:
             slot.failure = Reason.DETECTOR_FAILED
 
     def _estimate(self, slot: Slot) -> None:
-        frame = slot.picture
-        slot.skipped = False
-        self.timing.measured_frames += 1
         for rank, (number, face) in enumerate(slot.faces.items()):
-            track = self._tracks.setdefault(number, _Track(is_main=rank == 0))
-            if obstruction := track.visibility.obstruction(frame.y, face):
+            self._tracks.setdefault(number, _Track(is_main=rank == 0))
+            if obstruction := self._obstruction(slot, face):
                 slot.failure = obstruction
-            elif (found := estimate(face, self.head, frame.y)) is not None:
-                if rank == 0 and frame.index % RECHECK_EVERY == 0:
-                    slot.recheck = face
-                track.openings.append(found.narrower)
+            elif (found := estimate(face, self.head, slot.picture.y)) is not None:
                 slot.estimates[number] = found
+                self._note(slot, rank, number, found)
+
+    def _obstruction(self, slot: Slot, face: Face) -> Reason | None:
+        return self._tracks[face.track].visibility.obstruction(slot.picture.y, face)
+
+    def _note(self, slot: Slot, rank: int, number: int, found: GazeEstimate) -> None:
+        if rank == 0 and slot.picture.index % RECHECK_EVERY == 0:
+            slot.recheck = slot.faces[number]
+        self._tracks[number].openings.append(found.narrower)
 
     def _interpolate(self, last: int) -> None:
         """Fill in frames that were skipped, or in which a face was missed briefly, before a frame that shows it."""

@@ -28,6 +28,7 @@ STEP = 0.12
 BLINK_REACH_FRAMES = 2
 OPEN_PERCENTILE = 80  # of the window's openings: the lids are open in at least four of its frames
 SHORTEST_LOOK_FRAMES = 3  # a fixation lasts a tenth of a second; a shorter one is an error of measurement
+EVENLY = 1e-4  # by which the gaze passes on in each frame without open lids, where none is hidden more than others
 # Weight of measured pitch against LOOKS_FAR_AWAY: the measurement overestimates it where readers look down by 25° and
 # more.
 PITCH_WEIGHT_FAR = 0.8
@@ -55,8 +56,9 @@ class Policy:
     # Shares of the opening before and after: below it is a blink, in which no gaze is measured. Reading lowers the lids
     # to two thirds for long; blinks pass in 0.4 s.
     dip: tuple[float, float] = (0.86, 0.68)
-    # Share of the same: closing lids are lifted less.
-    lift: tuple[float, float] = (0.90, 0.45)
+    # Share of the same: closing lids are lifted less, in proportion. By a smooth fade the lift grew four times as fast
+    # as the lids opened in its middle, which was seen as eyes that pop open.
+    lift: tuple[float, float] = (0.95, 0.45)
     # How far an obstruction is spread over the frames before it and after it: eyes are released quickly and taken up
     # again gently.
     fade_sigma_frames: tuple[float, float] = (3.5, 6.0)  # the steepest step of such a fade is 0.11 a frame
@@ -108,7 +110,7 @@ def decide(
         return WITHOUT_FACE
     dips = _shares_of_opening(estimates)
     lids = _lids_open(estimates, dips, usual_opening, policy)
-    gazes = _gazes_through_blinks(estimates, lids)
+    gazes = _gazes_through_blinks(estimates, lids, dips)
     weights = _fixation_weights(estimates, gazes, lids, at, policy)
     opening = _opening_in_window(estimates)
     rules = {
@@ -267,21 +269,29 @@ def _shares_seen(
         opening: of the narrower eye in the window.
         policy: thresholds.
     """
-    lift = fade(opening_share, policy.lift)
+    whole, none = policy.lift
+    lift = float(np.clip((opening_share - none) / (whole - none), 0, 1))
     seen = [fade(eye.opening / opening, policy.hidden) for eye in own.eyes]
     lifted = [min(lift, fade(eye.opening / opening, policy.shut)) for eye in own.eyes]
     return (seen[0], seen[0] * lifted[0]), (seen[1], seen[1] * lifted[1])
 
 
-def _gazes_through_blinks(estimates: Sequence[GazeEstimate | None], lids: Sequence[float]) -> NDArray[np.float64]:
-    """Return the gaze in each frame, (n, 2); in a blink, that of the nearest frame with open lids.
+def _gazes_through_blinks(
+    estimates: Sequence[GazeEstimate | None], lids: Sequence[float], dips: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the gaze in each frame, (n, 2); in a blink, one between that before it and that after it.
 
-    Closing lids are measured as gaze that goes far down. Frames without a face have that of the nearest frame, too.
+    Closing lids are measured as gaze that goes far down. The gaze passes on while the lids hide the irises: in the
+    frames of a blink in which they are shut, and evenly over the whole of a squint, in which a leap would be seen.
+    Frames without a face are interpolated, too.
     """
     present = [index for index, one in enumerate(estimates) if one is not None]
     open_ = [index for index in present if lids[index] >= 0.5] or present
     values = np.array([one.gaze_deg for one in (estimates[index] for index in open_) if one is not None])
-    return np.asarray(values[np.abs(np.arange(len(estimates))[:, None] - open_).argmin(axis=1)], np.float64)
+    hidden = (1 - dips) ** 3 + EVENLY
+    passed = np.cumsum(hidden) - hidden / 2
+    ways = [np.interp(passed, passed[open_], values[:, axis]) for axis in (0, 1)]
+    return np.asarray(np.stack(ways, axis=1), np.float64)
 
 
 def _fixation_weights(
@@ -298,7 +308,9 @@ def _fixation_weights(
     own = estimates[at]
     assert own is not None
     longer = frames_factor(own.eye_px)
-    measured = np.array([one is not None and lid >= 0.5 for one, lid in zip(estimates, lids, strict=True)])
+    # In a blink, the gaze that passes from before it to after it counts; outside, only what was measured.
+    least = 0.5 if lids[at] >= 0.5 else 0.0
+    measured = np.array([one is not None and lid >= least for one, lid in zip(estimates, lids, strict=True)])
     reach = round(longer)
     centre = np.median(gazes[max(0, at - reach) : at + reach + 1], axis=0)
     distance = np.hypot(*(gazes - centre).T) / (policy.gaze_sigma_deg * longer**1.5)

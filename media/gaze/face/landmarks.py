@@ -44,7 +44,8 @@ class Landmarker:
         self._mode = mode
         self._most = faces
         self._speakers = SpeakerTracker(faces)
-        self._frames = 0
+        self._frames = 0  # since the first one, those that were not searched included
+        self._latest = 0  # number of a frame
         self._detected_at = 0
 
     def find(self, frame: Planes) -> list[Face]:
@@ -55,7 +56,8 @@ class Landmarker:
         """
         if self._mode is Mode.SPARSE:
             self._speakers = SpeakerTracker(self._most)
-        self._frames += 1
+        self._frames += max(1, frame.index - self._latest)
+        self._latest = frame.index
         found = self._track(frame)
         if not found or self._frames - self._detected_at >= DETECT_EVERY:
             self._detect(frame)

@@ -99,6 +99,36 @@ def test_through_a_blink_lids_are_lifted_as_far_as_they_are_open() -> None:
     assert pytest.approx(-6.0, abs=0.1) == decisions[32].off_deg[1]  # what closing lids are measured as counts nowhere
 
 
+def test_the_gaze_changes_by_no_leap_while_narrowed_eyes_are_seen() -> None:
+    """A squint of ten frames has a gaze before and one after it; halfway between them the irises would leap."""
+    before, after = an_estimate((15.0, -4.0)), an_estimate((7.0, 8.0))
+    squint = an_estimate((11.0, -30.0), opening=0.18)
+    decisions = decided_in_order([*[before] * 30, *[squint] * 10, *[after] * 30])
+    off = np.array([decision.off_deg for decision in decisions])
+    assert min(decision.shares[0][0] for decision in decisions) > 0.9  # the irises are seen
+    assert np.hypot(*np.diff(off, axis=0).T).max() < 3.5
+    assert pytest.approx((15.0, -4.0), abs=0.1) == decisions[25].off_deg
+    assert pytest.approx((7.0, 8.0), abs=0.1) == decisions[45].off_deg
+
+
+def test_a_gaze_that_changes_in_a_blink_changes_while_the_lids_are_shut() -> None:
+    """Lids close faster than they open, so the middle of a blink may show the irises."""
+    before, after = an_estimate((15.0, -4.0)), an_estimate((5.0, -4.0))
+    closing = [
+        an_estimate((10.0, -40.0), opening=opening) for opening in (0.03, 0.02, 0.14, 0.17, 0.19, 0.2, 0.22, 0.24)
+    ]
+    decisions = decided_in_order([*[before] * 30, *closing, *[after] * 30])
+    assert pytest.approx(15.0, abs=1.0) == decisions[29].off_deg[0]
+    assert pytest.approx(5.0, abs=1.5) == decisions[33].off_deg[0]
+
+
+def test_lids_open_no_faster_by_the_lift_than_they_opened() -> None:
+    """Of lids that open evenly the lift grows evenly, too: a steep part of it is seen as eyes that pop open."""
+    decisions = decided_in_order(blinking((0.03, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.24, 0.27)))
+    vertical = np.array([decision.shares[0][1] for decision in decisions[30:40]])
+    assert np.diff(vertical).max() < 0.22
+
+
 def test_shut_eyes_stay_shut_for_however_long() -> None:
     decisions = decided_in_order(blinking((0.04,) * 40))
     assert max(decision.strength for decision in decisions[30:70]) < 0.01

@@ -70,15 +70,22 @@ def fidelity_db(source: Path, span: Span, copy: Path, changed: list[Mask]) -> fl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["01_webcam_reading_woman.mp4", "26_derived_phone_selfie_1080x1920_30fps.mp4"])
-def test_the_rest_of_the_picture_loses_nothing_by_it(name: str, clips: Path, tmp_path: Path) -> None:
-    """Within 0.3 dB of the same encode with the eyes as filmed."""
+@pytest.mark.parametrize(
+    ("name", "beside_deg"), [("01_webcam_reading_woman.mp4", 0.0), ("26_derived_phone_selfie_1080x1920_30fps.mp4", 6.0)]
+)
+def test_the_rest_of_the_picture_loses_nothing_by_it(name: str, beside_deg: float, clips: Path, tmp_path: Path) -> None:
+    """Within 0.3 dB of the same encode with the eyes as filmed.
+
+    The man of the selfie looks into the lens: his eyes are turned to a point beside it.
+    """
     source = tmp_path / "in.mp4"
     films.ffmpeg("-i", clips / name, "-t", str(SECONDS), "-c", "copy", source)
     span = inspect(source).timeline.grid()
     found = calibration.calibrate(source)
+    assert found is not None
     with Landmarker() as finder:
-        corrector = Corrector(finder, model.average_head(model.locate()), zero=found.zero_deg if found else (0, 0))
+        zero = (found.yaw_deg + beside_deg, found.pitch_deg)
+        corrector = Corrector(finder, model.average_head(model.locate()), zero=zero)
         stage = Marking(corrector)
         render(source, tmp_path / "turned.mp4", span=span, stage=stage)
     render(source, tmp_path / "as_filmed.mp4", span=span, stage=Nothing())

@@ -48,15 +48,52 @@ def test_a_fade_is_whole_at_its_first_bound_and_nothing_at_its_second() -> None:
     assert (fade(36, (36, 28)), fade(28, (36, 28))) == (1.0, 0.0)
 
 
-def test_a_degree_seen_by_all_ways_counts_for_more_than_one() -> None:
+def _yaw(by_iris: float, by_shape: float, by_network: float, head: float = 0.0, pitch: float = 0.0) -> float:
+    return yaw_deg(by_iris, by_shape, by_network, head_yaw_deg=head, gaze_pitch_deg=pitch)
+
+
+@pytest.mark.parametrize("deg", [5.0, 10.0, 20.0])
+def test_a_degree_seen_by_all_ways_counts_for_more_than_one(deg: float) -> None:
     """Iris, blendshapes, network and lids each show a part of a degree only (the lids 0.3 % of the width)."""
-    assert pytest.approx(10.0, abs=0.6) == yaw_deg(8.5, 7.4) - yaw_deg(0.0, 0.0)
-    assert pytest.approx(7.8, abs=0.6) == pitch_deg(5.0, 0.13) - pitch_deg(0.0, 0.1)
+    sideways = _yaw(0.84 * deg, 0.7 * deg, 0.85 * deg) - _yaw(0.0, 0.0, 0.0)
+    assert pytest.approx(deg, rel=0.1) == sideways
+    assert pytest.approx(9.3, abs=0.6) == pitch_deg(0.0, 0.1, 0.0) - pitch_deg(-5.0, 0.07, 0.0)
+    assert pytest.approx(7.8, abs=0.6) == pitch_deg(5.0, 0.13, 0.0) - pitch_deg(0.0, 0.1, 0.0)
+
+
+def test_yaw_rises_evenly_where_the_network_loses_its_share() -> None:
+    yaws = [_yaw(0.84 * deg, 0.7 * deg, 0.65 * deg) for deg in range(31)]
+    assert all(0.7 < step < 1.5 for step in np.diff(yaws))
+
+
+def test_a_turn_of_the_head_alone_is_no_gaze() -> None:
+    """While the eyes of people rest on a point and the head turns by 10 degrees, the cues move by these shares."""
+    assert pytest.approx(0.0, abs=0.8) == _yaw(2.4, -0.7, 2.4, head=10.0) - _yaw(0.0, 0.0, 0.0)
+
+
+def test_a_nod_alone_is_no_gaze() -> None:
+    """While people look into the lens and the head rises by 10 degrees, network and lids move by these shares."""
+    assert pytest.approx(0.0, abs=0.8) == pitch_deg(-1.8, 0.1, 10.0) - pitch_deg(-5.0, 0.111, 0.0)
+
+
+def test_lowered_eyes_are_read_sideways_without_the_network() -> None:
+    """Of rendered eyes 20 degrees below the lens it says 4 degrees aside."""
+    assert _yaw(0.0, 0.0, 4.0, pitch=-13.0) == _yaw(0.0, 0.0, 0.0)
+    steps = [_yaw(0.0, 0.0, 4.0, pitch=-pitch) for pitch in range(20)]
+    assert 2.5 < steps[0] - steps[-1] < 3.5
+    assert (np.diff(steps) <= 0).all()
+
+
+def test_lids_that_hang_low_count_no_further_than_the_network_allows() -> None:
+    hanging = pitch_deg(0.0, 0.03, 0.0)
+    assert pitch_deg(0.0, 0.1, 0.0) - hanging < 9.0
+    assert pitch_deg(0.0, 0.0, 0.0) == hanging
+    assert pitch_deg(-2.0, 0.0, 0.0) < hanging - 2.0
 
 
 def test_far_down_the_lids_say_more_than_the_gaze() -> None:
-    """Lids of 25 degrees and more below sink faster than the gaze."""
-    assert pytest.approx(0.6) == (pitch_deg(0.0, -0.1) - pitch_deg(0.0, -0.2)) / 17.6
+    """Lids of 22 degrees and more below sink faster than the gaze."""
+    assert pytest.approx(0.6) == (pitch_deg(-20.0, -0.05, 0.0) - pitch_deg(-20.0, -0.1, 0.0)) / 8.8
 
 
 def test_outlines_put_the_corners_at_half_a_width_and_the_lids_through_their_points() -> None:

@@ -1,7 +1,7 @@
-"""Train the network of `media.gaze.estimate.pitch_network` on rendered eyes and write its weights.
+"""Train the network of `media.gaze.estimate.eye_network` on rendered eyes and write its weights.
 
 Needs PyTorch, which is no requirement of the project: pip install torch into an environment of your own that also has
-requirements.txt. Takes half an hour on a shared core: a minute and a half to render, two minutes an epoch.
+requirements.txt. Takes half an hour on a shared core.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.estimate import eye_patch
-from media.gaze.estimate.pitch_network import GAZE_SCALE_DEG, HEAD_SCALE_DEG, WEIGHTS, normalized
+from media.gaze.estimate.eye_network import GAZE_SCALE_DEG, HEAD_SCALE_DEG, WEIGHTS, normalized
 from scripts.training.rendered_eyes import Batch, render
 
 AT_ONCE = 500  # eyes rendered together
@@ -28,8 +28,8 @@ HUBER = 2.0  # deviations: beyond, an error counts in proportion to its size
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("--eyes", type=int, default=100_000, help="rendered for training (%(default)s)")
-    command.add_argument("--epochs", type=int, default=5, help="(%(default)s)")
+    command.add_argument("--eyes", type=int, default=200_000, help="rendered for training (%(default)s)")
+    command.add_argument("--epochs", type=int, default=8, help="(%(default)s)")
     command.add_argument("--seed", type=int, default=1, help="of the renderer and of the training (%(default)s)")
     command.add_argument("--into", type=Path, default=WEIGHTS, metavar="FILE", help="(%(default)s)")
     return command

@@ -1,9 +1,10 @@
-"""A small network that reads the vertical gaze from the pictures of both eyes, run by NumPy.
+"""A small network that reads the gaze from the pictures of both eyes, run by NumPy.
 
-It knows nothing of people: it was trained on 100,000 eyes with known gaze, drawn by `scripts.training.rendered_eyes`.
-The weights beside this file are ours; `python -m scripts.training.pitch` trains another one like it.
+It knows nothing of people: it was trained on 200,000 eyes with known gaze, drawn by `scripts.training.rendered_eyes`.
+The weights beside this file are ours; `python -m scripts.training.eye_network` made them.
 Three convolutions and two layers, 0.13 ms for both eyes. As eyes that look alike may belong to different anatomies and
-directions, it answers with about half of a degree for each degree of gaze, on rendered eyes as on people.
+directions, it answers with about half of a degree for each degree of vertical gaze, on rendered eyes as on people, and
+with nine tenths of one sideways.
 """
 
 from functools import lru_cache
@@ -17,14 +18,14 @@ from media.gaze.estimate.geometry import Eye
 
 _Values = NDArray[np.float32]
 
-WEIGHTS = Path(__file__).with_name("pitch_network.npz")
+WEIGHTS = Path(__file__).with_name("eye_network.npz")
 CONVOLUTIONS = ("c1", "c2", "c3")  # 3 × 3, every second row and column
 HEAD_VALUES, HEAD_SCALE_DEG, GAZE_SCALE_DEG = 2, 20.0, 20.0
 FLAT = 3.0  # grey levels added to the deviation of a patch, so that a flat one is not all noise
 
 
-def pitch_deg(luma: NDArray[np.uint8], eyes: tuple[Eye, Eye], head_deg: tuple[float, float]) -> float:
-    """Return the vertical gaze of both eyes, + up; the eye that is read with more certainty counts more.
+def gaze_deg(luma: NDArray[np.uint8], eyes: tuple[Eye, Eye], head_deg: tuple[float, float]) -> tuple[float, float]:
+    """Return the gaze of both eyes, yaw and pitch; the eye that is read with more certainty counts more.
 
     Args:
         luma: (H, W), of the frame.
@@ -34,8 +35,9 @@ def pitch_deg(luma: NDArray[np.uint8], eyes: tuple[Eye, Eye], head_deg: tuple[fl
     patches = np.stack([eye_patch.cut(luma, eye, mirrored=side == 0) for side, eye in enumerate(eyes)])
     heads = np.array([(-head_deg[0], head_deg[1]), head_deg], np.float32)
     found = run(patches, heads)
-    weights = np.exp(-2 * found[:, 3])
-    return float(GAZE_SCALE_DEG * (found[:, 1] @ weights) / weights.sum())
+    weights = np.exp(-2 * found[:, 2:])
+    gaze = GAZE_SCALE_DEG * (found[:, :2] * [(-1, 1), (1, 1)] * weights).sum(axis=0) / weights.sum(axis=0)
+    return float(gaze[0]), float(gaze[1])
 
 
 def run(patches: NDArray[np.uint8], heads_deg: _Values) -> _Values:
