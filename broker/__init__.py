@@ -1,13 +1,17 @@
 """A Dramatiq broker on SQLite: durable, instant, without a server. It is independent of the application."""
 
 from broker.broker import SqliteBroker
-from broker.engine.worker_threads import Cancelled
+from broker.contract import MessageBroker, QueueAdministration
+from broker.engine.worker_threads import Cancelled, LeaseLost
 from broker.errors import (
     BrokerClosed,
+    CommitOutcomeUnknown,
     DatabaseReplaced,
     DatabaseUnavailable,
     NotJoined,
     SchemaTooNew,
+    ServerUnreachable,
+    SessionLost,
     WriteLockTimeout,
 )
 from broker.rate_limits import SqliteRateLimiterBackend
@@ -20,15 +24,21 @@ from broker.storage.write_lock import WriteLock
 __all__ = [
     "BrokerClosed",
     "Cancelled",
+    "CommitOutcomeUnknown",
     "Counts",
     "DatabaseReplaced",
     "DatabaseUnavailable",
     "DeadLetter",
     "HeldMessage",
+    "LeaseLost",
     "LockWaits",
+    "MessageBroker",
     "NotJoined",
+    "QueueAdministration",
     "QueueStats",
     "SchemaTooNew",
+    "ServerUnreachable",
+    "SessionLost",
     "SqliteBroker",
     "SqliteRateLimiterBackend",
     "SqliteResultBackend",

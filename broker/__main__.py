@@ -1,4 +1,4 @@
-"""`python -m broker PATH …`: inspect and administer the queues and messages of a database file."""
+"""`python -m broker DATABASE …`: inspect and administer the queues and messages of a file or a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -10,25 +10,46 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.broker import SqliteBroker
+from broker.broker import DatabaseBroker, SqliteBroker
 from broker.errors import DatabaseUnavailable, SchemaTooNew
 from broker.storage.inspection import WorkerProcess
 
 LINE_CHARS = 200
+_URL_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (1: nothing with that id, 2: no usable database)."""
     options = _parser().parse_args(arguments)
-    if not options.path.exists():
-        sys.stderr.write(f"{options.path} does not exist\n")
+    is_url = options.database.startswith(_URL_SCHEMES)
+    if not is_url and not Path(options.database).exists():
+        sys.stderr.write(f"{options.database} does not exist\n")
         return 2
-    broker = SqliteBroker(options.path, middleware=[])
+    return _run_on_server(options) if is_url else _run(SqliteBroker(options.database, middleware=[]), options)
+
+
+def _run_on_server(options: argparse.Namespace) -> int:
+    from broker.postgresql.broker import PostgresqlBroker  # noqa: PLC0415  # needs psycopg
+    from broker.postgresql.database import has_tables, url_without_password  # noqa: PLC0415
+
+    url, options.database = options.database, url_without_password(options.database)
+    try:
+        exists = has_tables(url)
+    except DatabaseUnavailable as error:
+        sys.stderr.write(f"{options.database}: {error}\n")
+        return 2
+    if not exists:
+        sys.stderr.write(f"{options.database} has no tables of a broker\n")
+        return 2
+    return _run(PostgresqlBroker(url, middleware=[]), options)
+
+
+def _run(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     try:
         code = _COMMANDS[options.command](broker, options)
         sys.stdout.flush()
     except (DatabaseUnavailable, SchemaTooNew) as error:
-        sys.stderr.write(f"{options.path}: {error}\n")
+        sys.stderr.write(f"{options.database}: {error}\n")
         return 2
     except BrokenPipeError:  # nobody reads the output to the end, as with `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its exit
@@ -41,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
-    parser.add_argument("path", type=Path, metavar="PATH", help="the database file")
+    parser.add_argument(
+        "database", metavar="DATABASE", help="the file, or postgresql://… (a password is better in PGPASSWORD)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("stats", help="show the depth of each queue, and the processes that consume")
     dead = commands.add_parser("dead", help="list dead letters, newest first")
@@ -70,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
+def _stats(broker: DatabaseBroker, _: argparse.Namespace) -> int:
     _say(f"{'queue':<24}{'ready':>8}{'blocked':>9}{'delayed':>9}{'leased':>8}{'dead':>7}{'oldest s':>10}")
     for queue in broker.admin.queue_stats():
         oldest = "-" if queue.oldest_ready_age_s is None else f"{queue.oldest_ready_age_s:.1f}"
@@ -88,7 +111,7 @@ def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
     return 0
 
 
-def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _rates(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     began_s, workers_before, depths_before = time.monotonic(), broker.admin.consumers(), _depths(broker)
     time.sleep(options.seconds)
     passed_s, workers, depths = time.monotonic() - began_s, broker.admin.consumers(), _depths(broker)
@@ -101,7 +124,7 @@ def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 0
 
 
-def _depths(broker: SqliteBroker) -> dict[str, int]:
+def _depths(broker: DatabaseBroker) -> dict[str, int]:
     return {
         queue.queue: queue.ready + queue.blocked + queue.delayed + queue.leased for queue in broker.admin.queue_stats()
     }
@@ -112,7 +135,7 @@ def _totals(workers: list[WorkerProcess], queue: str | None = None) -> tuple[int
     return sum(count.done for count in counts), sum(count.died for count in counts)
 
 
-def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _dead(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     for letter in broker.admin.dead_letters(options.queue, options.limit):
         _say(f"{letter.id}  {letter.died_at:%Y-%m-%d %H:%M:%S}Z  {letter.queue}  {letter.actor}  ×{letter.attempts}")
         _say(f"    {letter.error}")
@@ -121,7 +144,7 @@ def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 0
 
 
-def _peek(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _peek(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     for message in broker.admin.peek(options.queue, options.limit):
         words = [*map(repr, message.args), *(f"{name}={value!r}" for name, value in message.kwargs.items())]
         state = "due" if message.delayed else "blocked since" if message.blocked else "ready since"
@@ -130,33 +153,33 @@ def _peek(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 0
 
 
-def _who(broker: SqliteBroker, _: argparse.Namespace) -> int:
+def _who(broker: DatabaseBroker, _: argparse.Namespace) -> int:
     for held in broker.admin.held_messages():
         since = "-" if held.since is None else f"{held.since:%Y-%m-%d %H:%M:%S}Z"
         _say(f"{held.pid:>8}  {since:<20}  {held.queue}  {held.actor}  {held.message_id}  ×{held.attempts}")
     return 0
 
 
-def _pause(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _pause(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     broker.admin.pause_queue(options.queue)
     return 0
 
 
-def _resume(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _resume(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     if broker.admin.resume_queue(options.queue):
         return 0
     sys.stderr.write(f"queue {options.queue} is not paused\n")
     return 1
 
 
-def _cancel(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _cancel(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     if broker.admin.cancel(options.message_id, abort=options.abort):
         return 0
     sys.stderr.write(f"message {options.message_id} does not wait: it is running, has ended, or never was\n")
     return 1
 
 
-def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _retry(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     filters = {"queue": options.queue, "actor": options.actor, "error": options.error}
     if options.id is None:
         if not options.all and not any(filters.values()):
@@ -170,7 +193,7 @@ def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 1
 
 
-def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
+def _purge(broker: DatabaseBroker, options: argparse.Namespace) -> int:
     _say(f"{broker.admin.purge_dead_letters(options.older_than_s)} deleted")
     return 0
 

@@ -13,9 +13,8 @@ from dramatiq.common import q_name
 from broker.engine.batch import WriteBatch
 from broker.engine.engine import Engine
 from broker.engine.notifications import CANCELLED
-from broker.engine.processes import read_lease
 from broker.storage import dead_letters, inspection
-from broker.storage.database import BrokerPaths, now_ms
+from broker.storage.database import now_ms
 from broker.storage.dead_letters import DeadLetter
 from broker.storage.inspection import HeldMessage, QueueStats, WaitingMessage, WorkerProcess
 from broker.storage.queue import cancel, pause, resume
@@ -24,13 +23,12 @@ __all__ = ["QueueAdmin"]
 
 
 class QueueAdmin:
-    """Administration of the queues of one file."""
+    """Administration of the queues of one database."""
 
-    def __init__(self, engine: Callable[[], Engine], paths: BrokerPaths, declared: Callable[[], set[str]]) -> None:
+    def __init__(self, engine: Callable[[], Engine], declared: Callable[[], set[str]]) -> None:
         """Administer through the engine that `engine` returns; `declared` returns the broker's declared queues."""
         self._declared = declared
         self._engine = engine
-        self._paths = paths
 
     def queue_stats(self) -> list[QueueStats]:
         """Return how full every queue is."""
@@ -38,12 +36,7 @@ class QueueAdmin:
 
     def consumers(self) -> list[WorkerProcess]:
         """Return the living processes that consume, with their queues. A dead one disappears at once."""
-
-        def published(lease: str) -> str | None:
-            state = read_lease(self._paths.leases / lease)
-            return state.line if state.locked else None
-
-        return inspection.consumers(self._engine().database, published)
+        return self._engine().consumers()
 
     def dead_letters(
         self, queue: str | None = None, limit: int = 100, *, before_id: int | None = None

@@ -1,96 +1,67 @@
-"""Dramatiq's Broker on SQLite: the face of this package. The engine and the storage below it do the work."""
+"""Dramatiq's Broker on a database, and on SQLite. The engine and the storage below it do the work."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dramatiq import Middleware
-from dramatiq.broker import Broker, Consumer
+from dramatiq.broker import Consumer
 from dramatiq.common import q_name
 from dramatiq.middleware import MiddlewareError
 
 from broker.admin import QueueAdmin
 from broker.consumer import DelayQueueConsumer, SqliteConsumer, release_waiting
+from broker.contract import MessageBroker
 from broker.engine.batch import WriteBatch
-from broker.engine.engine import Engine, Options
+from broker.engine.engine import Engine, EngineParts, Options
 from broker.engine.message import SqliteMessage, log_fields
+from broker.engine.notifications import Poller, notify
+from broker.engine.processes import ProcessRegistry
 from broker.engine.transactions import SendContext
-from broker.engine.worker_threads import WorkerThreads
+from broker.engine.worker_threads import LeaseLost, WorkerThreads
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.storage import inspection
-from broker.storage.database import BrokerPaths, IfReplaced, Synchronous, now_ms
+from broker.storage.connection import Cursorable
+from broker.storage.database import BrokerPaths, Database, IfReplaced, Synchronous, now_ms
 from broker.storage.encoding import ACTOR_OPTIONS, AnyMessage, encode_message, with_eta
+from broker.storage.file_path import file_path
 from broker.storage.fork import reset_in_children
 from broker.storage.queue import Entry, flush
-from broker.storage.schema import Cursorable
+from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.write_lock import WriteLock
 
-__all__ = ["SqliteBroker"]
+__all__ = ["DatabaseBroker", "SqliteBroker"]
 
 JOIN_INTERVAL_S = 0.01
 
 
-class SqliteBroker(Broker):
-    """Dramatiq messages in a SQLite file, which may be the application's own.
-
-    Nothing is opened before the first use, and everything is opened anew in a forked child, so a broker can be made at
-    import time. Messages survive `kill -9` of any process at any moment and, with `synchronous="FULL"`, a power cut.
+class DatabaseBroker(MessageBroker):
+    """Dramatiq messages in a database; a subclass for each kind of database says how it is opened.
 
     Args:
-        path: the database file; its directory is made if it is missing. Not on a network file system.
+        options: of the engine.
+        context: which transaction or follow-ups the messages of a thread join; made anew in a forked child.
         middleware: as in dramatiq; None is dramatiq's default list.
-        synchronous: SQLite's; with "NORMAL" a power cut (not a crash) may undo the last commits.
-        poll_interval_s: how often the tables are read without a notification; only a safety net.
-        lease_s: after how long the messages of a frozen process go to others. Those of a dead one go at once.
-        max_deliveries: a message whose processing was cut off this often is suspected of killing its workers and goes
-            to the dead letters.
-        dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
-        if_replaced: what to do when the file is deleted or replaced while it is open. "reopen" uses the new file, and
-            creates it if it is missing. "refuse" raises `DatabaseReplaced` until the process is restarted, also if the
-            WAL or the shared memory was deleted, and never creates the file; it is for applications with tables of
-            their own in the file.
-        before_write: called before each transaction of this process, with the write lock held; for an application that
-            keeps a reserve of disk space for its commits. It must be quick and raise nothing.
-        redact: returns the error text and traceback of a dead letter without secrets; it must raise nothing.
     """
 
+    admin: QueueAdmin
+
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        middleware: list[Middleware] | None = None,
-        synchronous: Synchronous = "FULL",
-        poll_interval_s: float = 30.0,
-        lease_s: float = 60.0,
-        max_deliveries: int = 10,
-        dead_letters_kept_s: float | None = None,
-        if_replaced: IfReplaced = "reopen",
-        before_write: Callable[[], None] | None = None,
-        redact: Callable[[str], str] = lambda text: text,
+        self, options: Options, context: Callable[[], SendContext], middleware: list[Middleware] | None
     ) -> None:
-        paths = BrokerPaths(Path(path).resolve())
-        self._paths = paths
-        self._options = Options(
-            synchronous,
-            poll_interval_s,
-            lease_s,
-            max_deliveries,
-            dead_letters_kept_s,
-            if_replaced,
-            before_write,
-            redact,
-        )
-        self.write_lock = WriteLock(path)
-        self.admin = QueueAdmin(self._engine, paths, self.get_declared_queues)
-        self._context = SendContext(paths, self.write_lock)
+        self._options = options
+        self._new_context = context
+        self._context = context()
+        self.admin = QueueAdmin(self._engine, self.get_declared_queues)
         self._threads = WorkerThreads()
         self._opened: Engine | None = None
         self._lock = threading.Lock()
@@ -98,6 +69,22 @@ class SqliteBroker(Broker):
         self.queues: set[str] = set()  # the base class makes it a dict
         self.actor_options |= ACTOR_OPTIONS
         reset_in_children(self)
+
+    @abstractmethod
+    def _parts(self) -> EngineParts:
+        """Return new parts of an engine for this process."""
+
+    def _new_engine(self) -> Engine:
+        """Return a new engine, which has started."""
+        return Engine(self._parts(), self._threads, self._options)
+
+    def _joinable(self, connection: Cursorable) -> Cursorable:
+        """Return a connection of the application's as the shared statements use it."""
+        return connection
+
+    def _release_leaked_lock(self) -> bool:
+        """Release a lock that an actor has left locked on this thread; returns whether there was one."""
+        return False
 
     # Sending.
 
@@ -141,7 +128,7 @@ class SqliteBroker(Broker):
         Raises:
             NotJoined: the connection has no open transaction.
         """
-        with self._context.join(connection) as joined:
+        with self._context.join(self._joinable(connection)) as joined:
             yield
         for message, delay in joined.sent:
             self.emit_after("enqueue", message, delay)
@@ -221,8 +208,10 @@ class SqliteBroker(Broker):
             self._threads.stopped(args[0])
         if signal in {"process_message", "skip_message"} and isinstance(args[0], SqliteMessage):
             self._threads.end(args[0])
+            if isinstance(kwargs.get("exception"), LeaseLost):  # also one that the actor has raised by itself
+                args[0].give_back()
         if signal == "process_message" and isinstance(args[0], SqliteMessage):
-            if self.write_lock.release_leaked():
+            if self._release_leaked_lock():
                 self.logger.error(
                     "Message %s: its actor ended with the write lock held; released.",
                     args[0].message_id,
@@ -292,7 +281,7 @@ class SqliteBroker(Broker):
     def reset_after_fork(self) -> None:
         """Drop the parent's engine, threads and transactions in a forked child."""
         self._lock = threading.Lock()
-        self._context = SendContext(self._paths, self.write_lock)
+        self._context = self._new_context()
         self._threads = WorkerThreads()
         engine, self._opened = self._opened, None
         if engine is not None:
@@ -305,6 +294,73 @@ class SqliteBroker(Broker):
             return engine
         with self._lock:
             if self._opened is None:
-                self._opened = Engine(self._paths, self.write_lock, self._threads, self._options)
+                self._opened = self._new_engine()
                 atexit.register(self._opened.close)
             return self._opened
+
+
+class SqliteBroker(DatabaseBroker):
+    """Dramatiq messages in a SQLite file, which may be the application's own.
+
+    Nothing is opened before the first use, and everything is opened anew in a forked child, so a broker can be made at
+    import time. Messages survive `kill -9` of any process at any moment and, with `synchronous="FULL"`, a power cut.
+
+    Args:
+        path: the database file; its directory is made if it is missing. Not on a network file system.
+        middleware: as in dramatiq; None is dramatiq's default list.
+        synchronous: SQLite's; with "NORMAL" a power cut (not a crash) may undo the last commits.
+        poll_interval_s: how often the tables are read without a notification; only a safety net.
+        lease_s: after how long the messages of a frozen process go to others. Those of a dead one go at once.
+        max_deliveries: a message whose processing was cut off this often is suspected of killing its workers and goes
+            to the dead letters.
+        dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
+        if_replaced: what to do when the file is deleted or replaced while it is open. "reopen" uses the new file, and
+            creates it if it is missing. "refuse" raises `DatabaseReplaced` until the process is restarted, also if the
+            WAL or the shared memory was deleted, and never creates the file; it is for applications with tables of
+            their own in the file.
+        before_write: called before each transaction of this process, with the write lock held; for an application that
+            keeps a reserve of disk space for its commits. It must be quick and raise nothing.
+        redact: returns the error text and traceback of a dead letter without secrets; it must raise nothing.
+    """
+
+    write_lock: WriteLock
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        middleware: list[Middleware] | None = None,
+        synchronous: Synchronous = "FULL",
+        poll_interval_s: float = 30.0,
+        lease_s: float = 60.0,
+        max_deliveries: int = 10,
+        dead_letters_kept_s: float | None = None,
+        if_replaced: IfReplaced = "reopen",
+        before_write: Callable[[], None] | None = None,
+        redact: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self._paths = BrokerPaths(file_path(path))
+        self._file_options = (synchronous, if_replaced, before_write)
+        self.write_lock = WriteLock(path)
+        super().__init__(
+            Options(poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, redact),
+            partial(SendContext, MESSAGE_SCHEMA, self.write_lock.call_after_release, self._notify),
+            middleware,
+        )
+
+    def _parts(self) -> EngineParts:
+        paths, options = self._paths, self._options
+        return EngineParts(
+            Database(paths.database, self.write_lock, *self._file_options),
+            self.write_lock,
+            Poller(paths.channels),
+            ProcessRegistry(paths.leases, lease_s=options.lease_s, max_deliveries=options.max_deliveries),
+        )
+
+    def _notify(self, queues: set[str]) -> None:
+        for queue in queues:
+            with contextlib.suppress(OSError):  # others read the tables at poll_interval_s
+                notify(str(self._paths.channels), queue)
+
+    def _release_leaked_lock(self) -> bool:
+        return self.write_lock.release_leaked()

@@ -120,7 +120,11 @@ class SqliteConsumer(Consumer):
             self._buffer.leave(self)
 
     def _settled_otherwise(self, message: SqliteMessage) -> bool:
-        """Settle a message whose follow-ups are incomplete; False if they are complete."""
+        """Settle a message whose lease was lost or whose follow-ups are incomplete; False for any other."""
+        if message.lost:
+            message.follow_ups = None
+            self._settle(message, partial(self._engine.redeliver, message.held))
+            return True
         follow_ups = message.follow_ups
         if follow_ups is None or follow_ups.complete:
             return False

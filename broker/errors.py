@@ -8,11 +8,17 @@ Tree (dramatiq's own errors above the line, so that its workers react rightly):
                 DatabaseUnavailable   wait or free the disk, then try again: nothing was written
                     DatabaseReplaced  restart the process: its file was deleted or replaced
                     WriteLockTimeout  try again later: another thread or process has held the write lock all the time
+                    ServerUnreachable     try again later: no connection to the server could be made
+                    SessionLost           try again: the connection to the server was lost in a transaction
+                    TransactionRestart    try again: other transactions were in the way, or the server is read-only
+                    CommitOutcomeUnknown  look first: the connection was lost during the COMMIT
                 SchemaTooNew          install the newer version of this package
             dramatiq.ConnectionClosed
                 BrokerClosed          the interpreter is ending: nothing can be sent any more
         dramatiq.QueueNotFound
             UnknownQueue              a mistake in the program: declare the queue, import its actors
+        TransportUnavailable          wait: RabbitMQ or Redis cannot be reached; nothing is lost
+        TransportUnusable             a mistake in the settings: the URL, or a package that is missing
         NotJoined                     a mistake in the program: join the open transaction
     dramatiq.QueueJoinTimeout
         JoinTimeout                   wait longer
@@ -33,11 +39,17 @@ from dramatiq.errors import (
 
 __all__ = [
     "BrokerClosed",
+    "CommitOutcomeUnknown",
     "DatabaseReplaced",
     "DatabaseUnavailable",
     "JoinTimeout",
     "NotJoined",
     "SchemaTooNew",
+    "ServerUnreachable",
+    "SessionLost",
+    "TransactionRestart",
+    "TransportUnavailable",
+    "TransportUnusable",
     "UnknownQueue",
     "WriteLockTimeout",
     "is_locked",
@@ -78,12 +90,39 @@ class WriteLockTimeout(DatabaseUnavailable):
     """The write lock, or SQLite's, was not free within the timeout; the text names the process that holds it."""
 
 
+class ServerUnreachable(DatabaseUnavailable):
+    """No connection to the database server could be made in time; nothing was written."""
+
+
+class CommitOutcomeUnknown(DatabaseUnavailable):
+    """The connection was lost while a transaction was committed, and the server did not say in time how it ended."""
+
+
+class SessionLost(DatabaseUnavailable):
+    """The session with the database server has ended in a transaction, before its COMMIT; nothing was written."""
+
+
+class TransactionRestart(DatabaseUnavailable):
+    """A transaction is to be repeated from its beginning; nothing was written.
+
+    Another one was in its way, or the server is read-only: then on a new connection, which leads to the new primary.
+    """
+
+
 class SchemaTooNew(_Typed, ConnectionFailed):
     """The file was written by a newer version of this package."""
 
 
 class BrokerClosed(_Typed, ConnectionClosed):
     """The interpreter is shutting down."""
+
+
+class TransportUnavailable(_Typed, BrokerError):
+    """RabbitMQ or Redis cannot be reached now; the messages are in the database."""
+
+
+class TransportUnusable(_Typed, BrokerError):
+    """The URL of a transport names none that is known, or its Python package is not installed."""
 
 
 class NotJoined(_Typed, BrokerError):

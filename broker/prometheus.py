@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from broker.admin import QueueAdmin
+from broker.contract import QueueAdministration
 from broker.storage.inspection import QueueStats, WorkerProcess
 
 __all__ = ["QueueCollector"]
@@ -26,7 +26,7 @@ class QueueCollector(Collector):
         prefix: what the names of the metrics begin with.
     """
 
-    def __init__(self, admin: QueueAdmin, prefix: str = "broker") -> None:
+    def __init__(self, admin: QueueAdministration, prefix: str = "broker") -> None:
         self._admin = admin
         self._prefix = prefix
 

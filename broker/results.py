@@ -1,4 +1,4 @@
-"""Dramatiq's results on SQLite: in the broker's file or any other, waited for without polling."""
+"""Dramatiq's results in a database: in that of the messages or any other, waited for without polling."""
 
 from __future__ import annotations
 
@@ -9,41 +9,31 @@ from dramatiq import Encoder, Message
 from dramatiq.results import ResultBackend, ResultMissing, ResultTimeout
 from dramatiq.results.backend import DEFAULT_TIMEOUT, Missing
 
-from broker.backend import BackendStore
+from broker.backend import BackendStore, FileBackendStore
 from broker.engine.batch import WriteBatch
 from broker.engine.notifications import channel_of
 from broker.storage.database import Synchronous, now_ms
 
-__all__ = ["SqliteResultBackend"]
+__all__ = ["DatabaseResultBackend", "SqliteResultBackend"]
 
 PURGED_PER_WRITE = 32  # each stored result deletes so many expired ones, so that they do not pile up
 
 
-class SqliteResultBackend(ResultBackend):
-    """Results of actors in a SQLite file, which may be that of the messages.
-
-    With "NORMAL" a result is still never lost while its message is gone, if both are in one file: the broker's own
-    "FULL" commit of the acknowledgement comes later and makes all commits before it durable.
+class DatabaseResultBackend(ResultBackend):
+    """Results of actors in a database; a subclass for each kind of database says how it is opened.
 
     Args:
-        path: the database file; its directory is made if it is missing. Not on a network file system.
+        storage: the database.
         namespace: as in dramatiq, part of every key.
         encoder: as in dramatiq; None is dramatiq's present one.
         use_namespace_prefix_keys: as in dramatiq; readable keys instead of digests.
-        synchronous: SQLite's; with "NORMAL" a power cut (not a crash) may undo the last commits.
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        namespace: str = "dramatiq-results",
-        encoder: Encoder | None = None,
-        use_namespace_prefix_keys: bool = False,
-        synchronous: Synchronous = "NORMAL",
+        self, storage: BackendStore, namespace: str, encoder: Encoder | None, *, use_namespace_prefix_keys: bool
     ) -> None:
         super().__init__(namespace=namespace, encoder=encoder, use_namespace_prefix_keys=use_namespace_prefix_keys)
-        self._storage = BackendStore(path, synchronous)
+        self._storage = storage
 
     def get_result(self, message: Message[Any], *, block: bool = False, timeout: int | None = None) -> Any:
         """Return the result of a message, or wait for it.
@@ -57,7 +47,7 @@ class SqliteResultBackend(ResultBackend):
             ResultMissing: there is none yet (without `block`).
             ResultTimeout: there was none within `timeout`.
             ResultFailure: the actor failed; the error says how.
-            DatabaseUnavailable: the file cannot be read.
+            DatabaseUnavailable: the database cannot be read.
         """
         key = self.build_message_key(message)
         if block:
@@ -79,7 +69,7 @@ class SqliteResultBackend(ResultBackend):
         )
 
     def close(self) -> None:
-        """Close the file and end the threads. May be repeated; the next use opens it again."""
+        """Close the database and end the threads. May be repeated; the next use opens it again."""
         self._storage.close()
 
     def _get(self, message_key: str) -> Any:  # Any: a result, or dramatiq's Missing
@@ -107,11 +97,39 @@ class SqliteResultBackend(ResultBackend):
         return rows[0][0] if rows else None
 
 
+class SqliteResultBackend(DatabaseResultBackend):
+    """Results of actors in a SQLite file, which may be that of the messages.
+
+    With "NORMAL" a result is still never lost while its message is gone, if both are in one file: the broker's own
+    "FULL" commit of the acknowledgement comes later and makes all commits before it durable.
+
+    Args:
+        path: the database file; its directory is made if it is missing. Not on a network file system.
+        namespace: as in dramatiq, part of every key.
+        encoder: as in dramatiq; None is dramatiq's present one.
+        use_namespace_prefix_keys: as in dramatiq; readable keys instead of digests.
+        synchronous: SQLite's; with "NORMAL" a power cut (not a crash) may undo the last commits.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        namespace: str = "dramatiq-results",
+        encoder: Encoder | None = None,
+        use_namespace_prefix_keys: bool = False,
+        synchronous: Synchronous = "NORMAL",
+    ) -> None:
+        storage = FileBackendStore(path, synchronous)
+        super().__init__(storage, namespace, encoder, use_namespace_prefix_keys=use_namespace_prefix_keys)
+
+
 def _purge_some(batch: WriteBatch) -> None:
     batch.connection.execute(
         """
-        DELETE FROM broker_results WHERE rowid IN
-            (SELECT rowid FROM broker_results WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)
+        DELETE FROM broker_results WHERE key IN
+            (SELECT key FROM broker_results WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?
+             /*postgresql FOR UPDATE SKIP LOCKED*/)
         """,
         (batch.now_ms, PURGED_PER_WRITE),
     )

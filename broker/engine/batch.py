@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from broker.storage.concurrency import admit
+from broker.storage.connection import DatabaseConnection
 from broker.storage.queue import Claim, Entry, Failure, State, ack, claims_of, dead_letter, redeliver, release, store
 
 __all__ = ["WriteBatch", "WriteRequest"]
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class WriteBatch:
     """One open transaction, and what must follow its commit."""
 
-    connection: sqlite3.Connection
+    connection: DatabaseConnection
     now_ms: int
     claims: bool = False  # whether `WriterHooks.before_commit` is called, which may claim messages
     readied: set[str] = field(default_factory=set)  # queues that gained ready messages

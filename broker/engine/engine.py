@@ -10,42 +10,50 @@ from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.maintenance import Maintenance
 from broker.engine.notifications import CANCELLED, WORKERS, Poller
 from broker.engine.prefetch import Prefetcher, QueueBuffer
-from broker.engine.processes import ProcessRegistry
+from broker.engine.processes import Registry
 from broker.engine.worker_threads import WorkerThreads
 from broker.engine.writer import IDLE_S, Writer, WriterHooks
 from broker.errors import translated
-from broker.storage.database import BrokerPaths, Database, IfReplaced, Synchronous, now_ms
-from broker.storage.inspection import TaskCounters
+from broker.storage.connection import Writable, WriterLock
+from broker.storage.database import now_ms
+from broker.storage.inspection import TaskCounters, WorkerProcess
 from broker.storage.queue import Claim
-from broker.storage.write_lock import WriteLock
 
-__all__ = ["Engine", "Options"]
+__all__ = ["Engine", "EngineParts", "Options"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of a broker that concern its engine."""
 
-    synchronous: Synchronous
     poll_interval_s: float  # safety net: how often the tables are read without a notification
     lease_s: float  # how long a frozen process keeps its messages
     max_deliveries: int  # how often a message is delivered that is never settled
     dead_letters_kept_s: float | None = None  # None: until they are purged
-    if_replaced: IfReplaced = "reopen"  # what to do when the database file is deleted or replaced
-    before_write: Callable[[], None] | None = None  # called before each transaction
     redact: Callable[[str], str] = lambda text: text  # applied to the errors of dead letters
+
+
+@dataclass(frozen=True, slots=True)
+class EngineParts:
+    """The parts of an engine that depend on the kind of the database."""
+
+    database: Writable
+    lock: WriterLock
+    poller: Poller
+    registry: Registry
+    relayed: bool = False  # a relay wakes the process for its queues, and no notification or timer does
 
 
 class Engine(WriterHooks):
     """Writes, claims, listens, and keeps the lease. Belongs to the process that made it."""
 
-    def __init__(self, paths: BrokerPaths, lock: WriteLock, threads: WorkerThreads, options: Options) -> None:
+    def __init__(self, parts: EngineParts, threads: WorkerThreads, options: Options) -> None:
         self._max_deliveries = options.max_deliveries
         self.redact = options.redact
-        self.database = Database(paths.database, lock, options.synchronous, options.if_replaced, options.before_write)
-        self._poller = Poller(paths.channels)
-        self.registry = ProcessRegistry(paths.leases, lease_s=options.lease_s, max_deliveries=options.max_deliveries)
-        self.prefetcher = Prefetcher(self.database, self.registry, threads, self._poller)
+        self.database = parts.database
+        self._poller = parts.poller
+        self.registry = parts.registry
+        self.prefetcher = Prefetcher(self.database, self.registry, threads, self._poller, relayed=parts.relayed)
         self.maintenance = Maintenance(
             self.database,
             self.registry,
@@ -56,7 +64,7 @@ class Engine(WriterHooks):
             dead_letters_kept_s=options.dead_letters_kept_s,
         )
         self._counters = TaskCounters()
-        self.writer = Writer(paths, self.database, lock, self, self._poller)
+        self.writer = Writer(self.database, parts.lock, self, self._poller)
 
     def open_buffer(self, queue: str, prefetch: int) -> QueueBuffer:
         """Begin to consume a queue in this process."""
@@ -77,6 +85,16 @@ class Engine(WriterHooks):
     def release_buffers(self) -> None:
         """Return, in order, the messages of all queues that no consumer has fetched."""
         self._release(self.prefetcher.open_buffers())
+
+    def consumers(self) -> list[WorkerProcess]:
+        """Return the living processes that consume."""
+        return self.registry.consumers(self.database)
+
+    def notify(self, queues: set[str]) -> None:
+        """Wake the processes that consume these queues, this one included."""
+        self.prefetcher.recheck(queues)
+        self._poller.notify(queues)
+        self.writer.wake()
 
     def redeliver_soon(self, claim: Claim) -> None:
         """Return a message that its thread dropped unsettled. Called by the garbage collector, so it only submits."""
@@ -127,12 +145,20 @@ class Engine(WriterHooks):
             self.writer.wake()  # before the acknowledgement that lets a cancelled message begin
         batch.channels |= self.prefetcher.unclaimed(batch)
 
+    def rolled_back(self) -> None:
+        """Have the tables read again: what was claimed is ready again."""
+        for buffer in self.prefetcher.open_buffers():
+            buffer.must_read = True
+
     def more_expected(self, requests: int) -> bool:
         """Return whether acknowledgements will arrive in a moment, whose threads a backlog waits for."""
         return self.prefetcher.expects_settling(requests)
 
     def idle(self) -> float:
         """Claim what was notified, promote what is due, run the maintenance."""
+        if self._counters.fresh:
+            self._counters.fresh = False
+            self.registry.publish(self._counters.text())
         if self.prefetcher.can_claim() or self.prefetcher.read(now_ms()):
             self._commit_claims()
             due_in_s = 0.0
@@ -143,9 +169,6 @@ class Engine(WriterHooks):
             due_in_s = self._due_in_s()
         if self.maintenance.run():
             due_in_s = 0.0
-        if self._counters.fresh:
-            self._counters.fresh = False
-            self.registry.publish(self._counters.text())
         return due_in_s
 
     def closing(self) -> None:

@@ -8,26 +8,20 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
 
-from broker.engine.batch import WriteBatch
 from broker.engine.notifications import CANCELLED, WORKERS, Poller
 from broker.engine.prefetch import Prefetcher
-from broker.engine.processes import ProcessRegistry, RegisteredProcess
+from broker.engine.processes import Commit, Registry
 from broker.errors import DatabaseUnavailable
-from broker.storage.database import Database
+from broker.storage.connection import Writable
 from broker.storage.dead_letters import purge_some
 
 __all__ = ["Maintenance"]
 
-Commit = Callable[[Callable[[WriteBatch], None]], None]
-
-NO_INOTIFY_INTERVAL_S = 0.25
 STEP_INTERVAL_S = 0.05  # between two steps of cleaning: other processes want to write, too
 SPARE_PAGES = 1000  # left in the file for the next messages; 4 MB
 PAGES_PER_STEP = 500
 DEAD_LETTERS_PER_STEP = 1000
-_INCREMENTAL = 2  # as PRAGMA auto_vacuum says it
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +31,8 @@ class Maintenance:
 
     def __init__(
         self,
-        database: Database,
-        registry: ProcessRegistry,
+        database: Writable,
+        registry: Registry,
         prefetcher: Prefetcher,
         poller: Poller,
         commit: Commit,
@@ -70,6 +64,7 @@ class Maintenance:
         if self._registry.id is None:
             return False
         self._registry.heartbeat(holding=bool(self._prefetcher.claims))
+        self._registry.keep(self._commit)
         if time.monotonic() < self._due_s:
             return False
         for buffer in self._prefetcher.open_buffers():
@@ -88,19 +83,12 @@ class Maintenance:
         return True
 
     def _next_interval_s(self) -> float:
-        if self._poller.lacks_inotify:
-            return NO_INOTIFY_INTERVAL_S
-        if self._registry.has_suspects:
-            return self._registry.lease_s / 4
-        return min(self._interval_s, self._registry.lease_s)
+        if self._poller.fallback_interval_s is not None:
+            return self._poller.fallback_interval_s
+        return self._registry.next_look_s(self._interval_s)
 
     def _prune_processes(self) -> None:
-        rows = self._database.read("SELECT id, lease, pid FROM broker_workers", by_writer=True)
-        processes = [RegisteredProcess(*row) for row in rows]
-        lost = self._registry.lost(processes)
-        if lost:
-            self._commit(lambda batch: self._registry.prune(batch, lost))
-        others = {process.pid for process in processes if process.id != self._registry.id and process not in lost}
+        others = self._registry.prune_lost(self._database, self._commit)
         self._poller.watch_processes(others, self.run_soon)
 
     def _interrupt_cancelled(self) -> None:
@@ -128,9 +116,4 @@ class Maintenance:
 
     def _shrink_file(self) -> bool:
         """Return some unused pages to the disk; returns whether there may be more."""
-        [(mode,)] = self._database.read("PRAGMA auto_vacuum", by_writer=True)
-        [(free,)] = self._database.read("PRAGMA freelist_count", by_writer=True)
-        if mode != _INCREMENTAL or free <= SPARE_PAGES:
-            return False
-        self._database.shrink(PAGES_PER_STEP)
-        return True
+        return self._database.shrink(PAGES_PER_STEP, spare=SPARE_PAGES)

@@ -42,8 +42,14 @@ class SqliteMessage(MessageProxy):
         self.held = held
         self.follow_ups: FollowUps | None = None
         self.cancelled = False  # interrupted in its actor by `Cancelled`: it leaves no dead letter
+        self.lost = False  # interrupted in its actor by `LeaseLost`: it is given back
         self.settling: WriteRequest[bool] | None = None  # the request that ends the claim, once there is one
         self.on_dropped: Callable[[Claim], None] | None = None  # called when it is dropped without being settled
+
+    def give_back(self) -> None:
+        """Have the message given back in the end: it is processed no further here."""
+        self.lost = True
+        self.options["throws"] = BaseException  # whatever the actor raises now, Retries ignores it
 
     def __del__(self) -> None:
         if self.on_dropped is not None:

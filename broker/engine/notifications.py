@@ -19,14 +19,27 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from weakref import finalize
 
 from broker.storage.fork import close_descriptor, close_in_children
+from broker.storage.thread_starter import start_thread
 
-__all__ = ["CANCELLED", "WORKERS", "ChannelWaiter", "Listener", "Poller", "channel_of", "notify"]
+__all__ = [
+    "CANCELLED",
+    "FALLBACK_POLL_S",
+    "WORKERS",
+    "ChannelWaiter",
+    "Listener",
+    "NotificationSource",
+    "Poller",
+    "Waiter",
+    "channel_of",
+    "notify",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +51,7 @@ CHANNELS_PER_KIND = 64  # one channel per key would leave files behind; one for 
 CHECK_INTERRUPT_S = 1.0  # dramatiq raises exceptions into threads; a blocked thread notices them when it wakes up
 FALLBACK_POLL_S = 30.0  # how often a waiter reads the tables without a notification; only a safety net
 NO_INOTIFY_POLL_S = 0.25  # the same where inotify is missing
+LISTEN_ATTEMPTS = 10  # at a channel whose file another process deletes at the same moment
 
 _IN_OPEN = 0x00000020
 _IN_NONBLOCK = os.O_NONBLOCK
@@ -62,6 +76,21 @@ def channel_of(kind: str, key: str) -> str:
     return f".{kind}-{zlib.crc32(key.encode()) % CHANNELS_PER_KIND:02x}"
 
 
+class NotificationSource(Protocol):
+    """A descriptor that becomes readable when a channel is notified."""
+
+    fd: int
+
+    def listen(self, channel: str) -> None:
+        """Listen to a channel. Idempotent."""
+
+    def notified(self) -> set[str]:
+        """Return the channels notified since the last call, without blocking."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
 class Listener:
     """One inotify descriptor that watches any number of channels.
 
@@ -77,6 +106,16 @@ class Listener:
 
     def listen(self, channel: str) -> None:
         """Watch a channel, again if its file was replaced. Idempotent."""
+        for attempt in range(LISTEN_ATTEMPTS):
+            try:
+                self._watch(channel)
+            except FileNotFoundError:  # deleted again meanwhile
+                if attempt == LISTEN_ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    def _watch(self, channel: str) -> None:
         path = self._channels / channel
         if not path.exists():
             self._channels.mkdir(parents=True, exist_ok=True)
@@ -121,18 +160,19 @@ class Poller:
 
     def __init__(self, channels: Path) -> None:
         self._channels = channels
+        self._directory = str(channels)
         self._wakeups = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # Closed when no thread can call `wake` any more: it must not write into a file that got the same number.
         finalize(self, os.close, self._wakeups).atexit = False
         self._woken = False
         self._asleep = False
-        self._listener: Listener | None = None
+        self._listener: NotificationSource | None = None
         self._callbacks: dict[str, Callable[[], None]] = {}  # by channel
         self._on_exit: Callable[[], None] | None = None
         self._pidfds: dict[int, int] = {}  # by process id
         self._poll = select.poll()
         self._poll.register(self._wakeups, select.POLLIN)
-        self.lacks_inotify = False
+        self.fallback_interval_s: float | None = None  # how often the tables must be read without notifications
 
     def wake(self) -> None:
         """Wake the thread that waits. Any thread, also in a signal handler."""
@@ -144,10 +184,18 @@ class Poller:
         except BlockingIOError:  # woken 2**64 times: it is awake
             return
 
+    def notify(self, channels: Iterable[str]) -> None:
+        """Wake the processes that listen to these channels. Any thread."""
+        for channel in channels:
+            try:
+                notify(self._directory, channel)
+            except OSError as error:  # other processes read the tables at poll_interval_s
+                logger.debug("Channel %s: notification failed: %s", channel, error)
+
     def listen(self, channel: str, callback: Callable[[], None]) -> None:
         """Have `wait` return and call `callback` when this channel is notified."""
         self._callbacks[channel] = callback
-        if self.lacks_inotify:
+        if self.fallback_interval_s is not None:
             return
         try:
             if self._listener is None:
@@ -156,7 +204,7 @@ class Poller:
             self._listener.listen(channel)
         except OSError as error:
             logger.warning("Notifications unavailable (%s): the queues are polled four times a second.", error)
-            self.lacks_inotify = True
+            self.fallback_interval_s = NO_INOTIFY_POLL_S
 
     def watch_processes(self, pids: set[int], callback: Callable[[], None]) -> None:
         """Have `wait` return and call `callback` when one of these processes exits (a pidfd becomes readable)."""
@@ -225,24 +273,11 @@ class _Wait:
                 return
 
 
-class ChannelWaiter:
-    """Blocks threads until what they wait for has been written by another process.
+class Waiter(ABC):
+    """Blocks threads until what they wait for has been written by another process."""
 
-    One thread and one inotify descriptor serve all blocked threads of a process. Starts its thread when made; `close`
-    ends it.
-    """
-
-    def __init__(self, channels: Path) -> None:
+    def __init__(self) -> None:
         self._waits: dict[_Wait, None] = {}  # changed by single operations only, which need no lock
-        self._listener: Listener | None = None
-        try:
-            self._listener = Listener(channels)
-        except OSError as error:
-            logger.warning("Notifications unavailable (%s): the tables are polled four times a second.", error)
-            return
-        self._end = close_in_children(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-        self._thread = threading.Thread(target=self._run, name="broker-waiter", daemon=True, args=(self._listener,))
-        self._thread.start()
 
     def wait(self, read: Callable[[], T | None], channel: str, timeout_s: float) -> T | None:
         """Return what `read` finds, at once or after a notification; None when the time has passed.
@@ -256,14 +291,52 @@ class ChannelWaiter:
         try:
             self._waits[wait] = None
             while True:
-                interval_s = FALLBACK_POLL_S if self._listens(channel) else NO_INOTIFY_POLL_S
+                listens = self._listen(channel)
                 found = read()
                 left_s = deadline_s - time.monotonic()
                 if found is not None or left_s <= 0:
                     return found
-                wait.block(min(left_s, interval_s))
+                wait.block(min(left_s, self._interval_s(listens=listens)))
         finally:
             self._waits.pop(wait, None)
+
+    def wake(self, channels: set[str] | None = None) -> None:
+        """Wake the threads that wait for one of these channels; None: all."""
+        for wait in self._waits.copy():
+            if channels is None or wait.channel in channels:
+                wait.wake()
+
+    @abstractmethod
+    def close(self) -> None:
+        """End its thread, if it has one. Threads that are still blocked poll from then on."""
+
+    @abstractmethod
+    def _listen(self, channel: str) -> bool:
+        """Listen to a channel; returns whether its notifications will arrive."""
+
+    @abstractmethod
+    def _interval_s(self, *, listens: bool) -> float:
+        """Return after how long the tables must be read again without a notification; called after each read."""
+
+
+class ChannelWaiter(Waiter):
+    """A waiter for the channels of a directory.
+
+    One thread and one inotify descriptor serve all blocked threads of a process. Starts its thread when made; `close`
+    ends it.
+    """
+
+    def __init__(self, channels: Path) -> None:
+        super().__init__()
+        self._listener: Listener | None = None
+        try:
+            self._listener = Listener(channels)
+        except OSError as error:
+            logger.warning("Notifications unavailable (%s): the tables are polled four times a second.", error)
+            return
+        self._end = close_in_children(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        self._thread = threading.Thread(target=self._run, name="broker-waiter", daemon=True, args=(self._listener,))
+        start_thread(self._thread)
 
     def close(self) -> None:
         """End the thread. Threads that are still blocked poll four times a second from then on."""
@@ -273,10 +346,9 @@ class ChannelWaiter:
             self._thread.join()
             listener.close()
             close_descriptor(self._end)
-            for wait in self._waits.copy():
-                wait.wake()
+            self.wake()
 
-    def _listens(self, channel: str) -> bool:
+    def _listen(self, channel: str) -> bool:
         listener = self._listener
         if listener is None:
             return False
@@ -287,12 +359,12 @@ class ChannelWaiter:
             return False
         return True
 
+    def _interval_s(self, *, listens: bool) -> float:
+        return FALLBACK_POLL_S if listens else NO_INOTIFY_POLL_S
+
     def _run(self, listener: Listener) -> None:
         poll = select.poll()
         poll.register(self._end, select.POLLIN)
         poll.register(listener.fd, select.POLLIN)
         while self._end not in {fd for fd, _ in poll.poll()}:
-            notified = listener.notified()
-            for wait in self._waits.copy():
-                if wait.channel in notified:
-                    wait.wake()
+            self.wake(listener.notified())

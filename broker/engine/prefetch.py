@@ -15,10 +15,10 @@ from weakref import WeakSet
 
 from broker.engine.batch import WriteBatch
 from broker.engine.notifications import Poller
-from broker.engine.processes import ProcessRegistry
+from broker.engine.processes import Registry
 from broker.engine.worker_threads import WorkerThreads
 from broker.errors import DatabaseUnavailable
-from broker.storage.database import Database
+from broker.storage.connection import Readable
 from broker.storage.queue import Claim, claim, promote
 
 __all__ = ["PAUSE_AFTER_FAILURE_S", "Availability", "Prefetcher", "QueueBuffer"]
@@ -128,11 +128,14 @@ class QueueBuffer:
 class Prefetcher:
     """The buffers of a process and the claims that it holds."""
 
-    def __init__(self, database: Database, registry: ProcessRegistry, threads: WorkerThreads, poller: Poller) -> None:
+    def __init__(
+        self, database: Readable, registry: Registry, threads: WorkerThreads, poller: Poller, *, relayed: bool = False
+    ) -> None:
         self._database = database
         self._registry = registry
         self._threads = threads
         self._poller = poller
+        self._relayed = relayed
         self.buffers: dict[str, QueueBuffer] = {}
         self.claims: dict[tuple[int, int], Claim] = {}  # by row id and number of the claim
         self._first = 0  # the buffer that is served first
@@ -211,6 +214,15 @@ class Prefetcher:
         """Return whether something can be claimed for an idle thread now."""
         return time.monotonic() >= self._resume_s and any(True for _ in self._wanting([], []))
 
+    def lacks_messages(self, buffer: QueueBuffer) -> bool:
+        """Return whether more may be claimed, as in `_wanting`, of a queue without known ready messages."""
+        if buffer.closed or buffer.is_ready or buffer.claimed >= buffer.prefetch:
+            return False
+        threads = self._threads.count(buffer.queue)
+        if threads is None or not (threads == 0 or self._threads.is_default(buffer.prefetch)):
+            return True
+        return self._busy(buffer.queue, [], []) < threads
+
     def expects_settling(self, requests: int) -> bool:
         """Return whether more claims than these may end in a moment, while more messages are ready than threads."""
         return requests < len(self.claims) and any(buffer.is_ready for buffer in self.buffers.values())
@@ -219,7 +231,7 @@ class Prefetcher:
         """Read the tables where that is due; returns whether something can be claimed now."""
         for buffer in self.open_buffers():
             if buffer.must_read:
-                self._read(buffer)
+                self._read(buffer, now_ms)
             if buffer.is_due(now_ms):
                 buffer.mark_ready()
         return self.can_claim()
@@ -259,13 +271,16 @@ class Prefetcher:
         held = [self.claims[token] for token in cancelled if token in self.claims]
         self._threads.interrupt(held, self.claims.values())
 
-    def _read(self, buffer: QueueBuffer) -> None:
+    def _read(self, buffer: QueueBuffer, now_ms: int) -> None:
         buffer.must_read = False  # before the read: a notification that arrives during it is not lost
-        self._poller.listen(buffer.queue, buffer.mark_notified)
+        if not self._relayed:
+            self._poller.listen(buffer.queue, buffer.mark_notified)
         try:
             ready, buffer.eta_ms = self._read_queue(buffer.queue)
         except DatabaseUnavailable:
             ready = True  # claiming will meet the error again, report it, and have the tables read once more
+        if self._relayed and buffer.eta_ms is not None and buffer.eta_ms > now_ms:
+            buffer.eta_ms = None  # the relay promotes it in time; a read after that time does if there is none
         buffer.mark_claimed(more=ready)
 
     def _read_queue(self, queue: str) -> tuple[bool, int | None]:

@@ -16,15 +16,29 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from broker.engine.batch import WriteBatch
+from broker.storage.connection import Readable
 from broker.storage.fork import close_descriptor, close_in_children
+from broker.storage.inspection import WorkerProcess, consumers
 
-__all__ = ["LeaseFile", "LeaseState", "ProcessRegistry", "RegisteredProcess", "read_lease"]
+__all__ = [
+    "Commit",
+    "LeaseFile",
+    "LeaseState",
+    "ProcessRegistry",
+    "RegisteredProcess",
+    "Registry",
+    "read_lease",
+    "return_all",
+]
+
+Commit = Callable[[Callable[[WriteBatch], None]], None]
 
 _TIME_CHARS = 21
 _LINE_BYTES = 65_536
@@ -100,6 +114,49 @@ class RegisteredProcess:
     pid: int
 
 
+class Registry(Protocol):
+    """The row and the lease of this process in any kind of database. Used by the writer's thread."""
+
+    id: int | None
+    lease_s: float
+
+    def register(self, batch: WriteBatch, queues: list[str]) -> int:
+        """Make sure that a row and a lease exist and name these queues; returns the row's id."""
+
+    def heartbeat(self, *, holding: bool) -> None:
+        """Extend the lease without a transaction, where that is possible."""
+
+    def heartbeat_due_in_s(self, *, holding: bool) -> float | None:
+        """Return in how many seconds the lease must be extended; None: not needed."""
+
+    def keep(self, commit: Commit) -> None:
+        """Extend the lease by a transaction, where that is needed and due."""
+
+    def publish(self, line: str) -> None:
+        """Store a line for the readers of the lease."""
+
+    def prune_lost(self, database: Readable, commit: Commit) -> set[int]:
+        """Return the messages of lost processes; returns the process ids of the living on this machine."""
+
+    def next_look_s(self, interval_s: float) -> float:
+        """Return in how many seconds to look for lost processes again, if every `interval_s` is usual."""
+
+    def consumers(self, database: Readable) -> list[WorkerProcess]:
+        """Return the living processes that consume."""
+
+    def deregister(self, batch: WriteBatch) -> None:
+        """Return all messages that this process still holds, and delete its row."""
+
+    def release_lease(self) -> None:
+        """Drop the lease, after `deregister` has been committed."""
+
+
+def return_all(batch: WriteBatch, process_id: int) -> None:
+    """Return all messages that a process still holds, and delete its row."""
+    batch.reclaim(process_id, sys.maxsize)
+    batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (process_id,))
+
+
 class ProcessRegistry:
     """The row and the lease of this process, and the detection of lost ones. Used by the writer's thread."""
 
@@ -126,12 +183,11 @@ class ProcessRegistry:
             self._lease.release()
         # The lease comes before the row: to other processes, a row without a locked lease is a dead process.
         self._lease = LeaseFile(self._leases)
-        cursor = batch.connection.execute(
-            "INSERT INTO broker_workers (lease, pid, host, started_ms, queues) VALUES (?, ?, ?, ?, ?)",
+        [(self.id,)] = batch.connection.execute(
+            "INSERT INTO broker_workers (lease, pid, host, started_ms, queues) VALUES (?, ?, ?, ?, ?) RETURNING id",
             (self._lease.path.name, os.getpid(), socket.gethostname(), batch.now_ms, json.dumps(queues)),
-        )
-        assert cursor.lastrowid is not None
-        self.id = cursor.lastrowid
+        ).fetchall()
+        assert self.id is not None
         return self.id
 
     def heartbeat(self, *, holding: bool) -> None:
@@ -150,10 +206,31 @@ class ProcessRegistry:
             return 0.0 if self._lease.expires_s else None
         return max(0.0, self._lease.expires_s - self.lease_s * 2 / 3 - time.monotonic())
 
+    def keep(self, commit: Commit) -> None:
+        """Do nothing: `heartbeat` extends the lease."""
+
     def publish(self, line: str) -> None:
         """Store a line in the lease for its readers."""
         if self._lease is not None:
             self._lease.publish(line)
+
+    def consumers(self, database: Readable) -> list[WorkerProcess]:
+        """Return the living processes that consume. A dead one disappears at once."""
+
+        def published(lease: str) -> str | None:
+            state = read_lease(self._leases / lease)
+            return state.line if state.locked else None
+
+        return consumers(database, published)
+
+    def prune_lost(self, database: Readable, commit: Commit) -> set[int]:
+        """Return the messages of lost processes; returns the process ids of the living."""
+        rows = database.read("SELECT id, lease, pid FROM broker_workers", by_writer=True)
+        processes = [RegisteredProcess(*row) for row in rows]
+        lost = self.lost(processes)
+        if lost:
+            commit(lambda batch: self.prune(batch, lost))
+        return {process.pid for process in processes if process.id != self.id and process not in lost}
 
     def lost(self, processes: Sequence[RegisteredProcess]) -> list[RegisteredProcess]:
         """Return the other processes that are dead, or frozen past their lease's expiry."""
@@ -183,8 +260,7 @@ class ProcessRegistry:
     def deregister(self, batch: WriteBatch) -> None:
         """Return all messages that this process still holds, and delete its row."""
         if self.id is not None:
-            batch.reclaim(self.id, sys.maxsize)
-            batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (self.id,))
+            return_all(batch, self.id)
 
     def release_lease(self) -> None:
         """Drop the lease, after `deregister` has been committed."""
@@ -192,10 +268,9 @@ class ProcessRegistry:
             self._lease.release()
         self._lease = self.id = None
 
-    @property
-    def has_suspects(self) -> bool:
-        """Return whether a second look at expired leases is due soon."""
-        return bool(self._suspects)
+    def next_look_s(self, interval_s: float) -> float:
+        """Return in how many seconds to look for lost processes again, sooner after an expired lease."""
+        return self.lease_s / 4 if self._suspects else min(interval_s, self.lease_s)
 
     def _has_row(self, batch: WriteBatch, queues: list[str]) -> bool:
         row = batch.connection.execute("SELECT queues FROM broker_workers WHERE id = ?", (self.id,)).fetchone()

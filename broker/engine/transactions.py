@@ -9,10 +9,9 @@ success.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,13 +19,11 @@ from functools import partial
 from dramatiq.threading import Interrupt
 
 from broker.engine.message import FollowUps, SqliteMessage
-from broker.engine.notifications import notify
 from broker.errors import NotJoined
-from broker.storage.database import BrokerPaths
+from broker.storage.connection import Cursorable
 from broker.storage.encoding import AnyMessage
 from broker.storage.queue import Entry, store
-from broker.storage.schema import MESSAGE_SCHEMA, Cursorable
-from broker.storage.write_lock import WriteLock
+from broker.storage.schema import Schema
 
 __all__ = ["JoinedTransaction", "SendContext"]
 
@@ -52,12 +49,24 @@ class JoinedTransaction:
 class SendContext(threading.local):
     """The transaction or follow-ups that messages of this thread join; without both they are committed at once."""
 
-    def __init__(self, paths: BrokerPaths, lock: WriteLock) -> None:
-        """Begin without a transaction; called for every thread."""
+    def __init__(
+        self,
+        schema: Schema,
+        call_after_release: Callable[[Callable[[], None]], None],
+        notify: Callable[[set[str]], None],
+    ) -> None:
+        """Begin without a transaction; called for every thread.
+
+        Args:
+            schema: of the tables that a joined connection writes.
+            call_after_release: calls back when the calling thread has released the write lock.
+            notify: wakes the processes that consume these queues.
+        """
         self.joined: JoinedTransaction | None = None
         self.follow_ups: FollowUps | None = None
-        self._channels = str(paths.channels)
-        self._lock = lock
+        self._schema = schema
+        self._call_after_release = call_after_release
+        self._notify = notify
         self._has_schema = False
 
     @contextmanager
@@ -69,7 +78,7 @@ class SendContext(threading.local):
         if not getattr(connection, "in_transaction", True):
             raise NotJoined("begin a transaction (BEGIN IMMEDIATE) before joining it")
         if not self._has_schema:
-            MESSAGE_SCHEMA.migrate(connection)
+            self._schema.migrate(connection)
         outer = self.joined
         joined = self.joined = JoinedTransaction(connection)
         try:
@@ -78,12 +87,7 @@ class SendContext(threading.local):
             self.joined = outer
         self._has_schema = True
         if joined.queues:
-            self._lock.call_after_release(partial(self._notify, joined.queues))
-
-    def _notify(self, queues: set[str]) -> None:
-        for queue in queues:
-            with contextlib.suppress(OSError):  # others read the tables at poll_interval_s
-                notify(self._channels, queue)
+            self._call_after_release(partial(self._notify, joined.queues))
 
     @contextmanager
     def collect(self, message: SqliteMessage, *, failed: bool) -> Iterator[None]:

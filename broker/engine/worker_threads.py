@@ -16,13 +16,17 @@ from dramatiq.threading import Interrupt, raise_thread_exception
 from broker.engine.message import SqliteMessage
 from broker.storage.queue import Claim
 
-__all__ = ["Cancelled", "WorkerThreads"]
+__all__ = ["Cancelled", "LeaseLost", "WorkerThreads"]
 
 Token = tuple[int, int, int]  # row, holder and number of a claim; no two claims have the same
 
 
 class Cancelled(Interrupt):
     """Raised inside an actor whose message has been cancelled. It may clean up; the message will not run again."""
+
+
+class LeaseLost(Interrupt):
+    """Raised inside an actor whose process has lost the database: others will soon process the message."""
 
 
 class WorkerThreads:
@@ -35,6 +39,7 @@ class WorkerThreads:
         self._lock = threading.Lock()
         self._messages: dict[Token, tuple[int, SqliteMessage]] = {}  # with the number of the thread
         self._cancelled: set[Token] = set()  # cancelled before their processing began
+        self._lost: set[Token] = set()  # likewise, those whose lease was lost
 
     def booted(self, worker: Worker) -> None:
         """Add the worker's threads to the count."""
@@ -94,19 +99,42 @@ class WorkerThreads:
         """Note that the calling thread begins to process a message.
 
         Raises:
-            SkipMessage: it was cancelled while it waited for a thread.
+            SkipMessage: it was cancelled, or its lease was lost, while it waited for a thread.
         """
         token = _token(message.held)
         with self._lock:
             if token in self._cancelled:
                 self._cancelled.discard(token)
                 raise SkipMessage("cancelled before it began")
+            if token in self._lost:
+                self._lost.discard(token)
+                message.lost = True
+                raise SkipMessage("lease lost before it began")
             self._messages[token] = (threading.get_ident(), message)
 
     def end(self, message: SqliteMessage) -> None:
         """Note that the processing is over. From here on no exception is raised into the thread for it."""
         with self._lock:
             self._messages.pop(_token(message.held), None)
+
+    def running_ids(self) -> list[str]:
+        """Return the ids of the messages that are being processed."""
+        with self._lock:
+            return [message.message_id for _, message in self._messages.values()]
+
+    def interrupt_all(self, claims: Iterable[Claim]) -> None:
+        """Raise `LeaseLost` into the threads that process messages, once each.
+
+        Args:
+            claims: all claims of this process; messages whose processing has not begun are skipped later.
+        """
+        with self._lock:
+            self._lost = {_token(claim) for claim in claims} - self._messages.keys()
+            interrupted = list(self._messages.values())
+            self._messages.clear()
+            for thread, message in interrupted:
+                message.give_back()
+                raise_thread_exception(thread, LeaseLost)  # type: ignore[no-untyped-call]  # dramatiq's
 
     def interrupt(self, cancelled: Iterable[Claim], claims: Iterable[Claim]) -> None:
         """Raise `Cancelled` into the threads that process these messages, once each.

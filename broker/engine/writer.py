@@ -26,12 +26,23 @@ from typing import Any, TypeVar
 from dramatiq.worker import WorkerThread
 
 from broker.engine.batch import WriteBatch, WriteRequest
-from broker.engine.notifications import Poller, notify
-from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, WriteLockTimeout, is_locked, translated
-from broker.storage.database import BrokerPaths, Database, begin, now_ms
-from broker.storage.write_lock import WriteLock
+from broker.engine.notifications import Poller
+from broker.errors import (
+    BrokerClosed,
+    CommitOutcomeUnknown,
+    DatabaseUnavailable,
+    NotJoined,
+    ServerUnreachable,
+    TransactionRestart,
+    WriteLockTimeout,
+    is_locked,
+    translated,
+)
+from broker.storage.connection import Writable, WriterLock
+from broker.storage.database import begin, now_ms
+from broker.storage.thread_starter import start_thread
 
-__all__ = ["Writer", "WriterHooks"]
+__all__ = ["BATCH_LIMIT", "Writer", "WriterHooks"]
 
 T = TypeVar("T")
 
@@ -41,6 +52,7 @@ GATHER_S = 0.00005  # wait for a further request of the same commit
 IDLE_HOOK_INTERVAL_S = 0.02  # between two calls of `idle` under load, when a request always waits
 PAUSE_AFTER_FAILURE_S = 1.0  # after an unexpected error on the writer's thread
 CLOSE_TIMEOUT_S = 5.0  # for the write lock in `close`; then other processes return this one's messages
+RESTARTS = 10  # of a transaction
 LOCK_STEP_S = 1.0  # a wait for the write lock that notices the close
 
 logger = logging.getLogger(__name__)
@@ -63,6 +75,9 @@ class WriterHooks:
     def after_commit(self, batch: WriteBatch) -> None:
         """Called while the write lock is still held, before the channels of the batch are notified."""
 
+    def rolled_back(self) -> None:
+        """Called after a transaction was rolled back; the claims made in it are void."""
+
     def more_expected(self, requests: int) -> bool:  # noqa: ARG002  # a hook
         """Return whether more requests than these will arrive in a moment, so that one commit serves them all."""
         return False
@@ -84,20 +99,25 @@ class Writer:
     """The writer of one database in one process. Starts its thread when made; `close` ends it."""
 
     def __init__(
-        self, paths: BrokerPaths, database: Database, lock: WriteLock, hooks: WriterHooks, poller: Poller | None = None
+        self,
+        database: Writable,
+        lock: WriterLock,
+        hooks: WriterHooks,
+        poller: Poller,
+        batch_limit: int = BATCH_LIMIT,
     ) -> None:
-        self._channels = str(paths.channels)
+        self._batch_limit = batch_limit
         self._database = database
         self._lock = lock
         self._hooks = hooks
-        self._poller = poller or Poller(paths.channels)
+        self._poller = poller
         self._requests: deque[WriteRequest[Any]] = deque()
         self._closing = False
         self.closed = False
         self._close_by_s = math.inf  # monotonic time until which the thread waits for the write lock
         self._idle_due_s = 0.0  # monotonic time from which `idle` is called even if requests wait
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     @property
     def died(self) -> bool:
@@ -171,11 +191,13 @@ class Writer:
             if self._closing or sys.is_finalizing():
                 return False
             batch, _ = self._commit((work,), claims=False, timeout_s=0.0)
-        except (sqlite3.Error, OSError):
+        except CommitOutcomeUnknown:
+            raise  # a second attempt might write twice
+        except (sqlite3.Error, OSError, DatabaseUnavailable):
             return False
         finally:
             self._lock.release_leaked()  # not `release`: a signal handler's exception may have left it acquired twice
-        self._notify(batch)
+        self._poller.notify(batch.channels)
         return True
 
     def wake(self) -> None:
@@ -204,7 +226,7 @@ class Writer:
         with self._locked() as timeout_s:
             works = () if work is None else (work,)
             batch, _ = self._commit(works, claims=work is None, timeout_s=timeout_s)
-        self._notify(batch)
+        self._poller.notify(batch.channels)
 
     # Runs on the writer's thread.
 
@@ -240,7 +262,7 @@ class Writer:
 
     def _taken_requests(self) -> list[WriteRequest[Any]]:
         requests: dict[WriteRequest[Any], None] = {}
-        while self._requests and len(requests) < BATCH_LIMIT:
+        while self._requests and len(requests) < self._batch_limit:
             request = self._requests.popleft()
             if not request.completed:
                 requests[request] = None  # once, even if it was submitted twice
@@ -277,13 +299,17 @@ class Writer:
             with self._locked() as timeout_s:
                 batch, results = self._commit([request.work for request in requests], claims=True, timeout_s=timeout_s)
         except Exception as error:  # noqa: BLE001  # of any request, or of the claims; each request gets its own below
-            if isinstance(translated(error), WriteLockTimeout):
+            if isinstance(translated(error), (WriteLockTimeout, ServerUnreachable)):
                 self._give_up(requests, translated(error))
+                return
+            if isinstance(error, CommitOutcomeUnknown):
+                for request in requests:
+                    request.set_error(error)
                 return
             for request in requests:
                 self._commit_alone(request)
         else:
-            self._notify(batch)
+            self._poller.notify(batch.channels)
             for request, result in zip(requests, results, strict=True):
                 request.set_result(result)
 
@@ -308,11 +334,11 @@ class Writer:
                 error = NotJoined(f"this thread holds the write lock and a transaction; join it ({error})")
             request.set_error(translated(error))
         else:
-            self._notify(batch)
+            self._poller.notify(batch.channels)
             request.set_result(result)
 
     def _commit(
-        self, works: Sequence[Callable[[WriteBatch], Any]], *, claims: bool, timeout_s: float
+        self, works: Sequence[Callable[[WriteBatch], Any]], *, claims: bool, timeout_s: float, restarts: int = RESTARTS
     ) -> tuple[WriteBatch, list[Any]]:
         """Do all work in one transaction, in its order; returns the batch and the results.
 
@@ -322,6 +348,7 @@ class Writer:
             works: of the requests.
             claims: whether the hooks may claim messages in this transaction.
             timeout_s: as in `Database.writer`.
+            restarts: how often the transaction is repeated if others are in its way (PostgreSQL only).
 
         Raises:
             Exception: of the work, of a hook, or of the file; nothing was written.
@@ -339,16 +366,12 @@ class Writer:
             connection.execute("COMMIT")
         except BaseException as error:
             self._database.roll_back(connection, error)
+            self._hooks.rolled_back()
+            if restarts and isinstance(error, TransactionRestart):
+                return self._commit(works, claims=claims, timeout_s=timeout_s, restarts=restarts - 1)
             raise
         self._hooks.after_commit(batch)
         return batch, results
-
-    def _notify(self, batch: WriteBatch) -> None:
-        for channel in batch.channels:
-            try:
-                notify(self._channels, channel)
-            except OSError as error:  # other processes read the tables at poll_interval_s
-                logger.debug("Channel %s: notification failed: %s", channel, error)
 
     def _close(self) -> None:
         try:
@@ -356,6 +379,6 @@ class Writer:
             self._database.close(self._left_s(math.inf))
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
             logger.warning(
-                "Closing %s failed (%s); other processes will return its messages.", self._database.path, error
+                "Closing %s failed (%s); other processes will return its messages.", self._database.title, error
             )
         self._poller.close()

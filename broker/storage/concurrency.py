@@ -4,14 +4,16 @@ Invariant after every transaction: as many messages of a key as its limit allows
 ready before each blocked message of its queue. So a transaction that ends a claim or removes a ready message makes the
 next ones ready (`admit`), and blocked messages need not be read otherwise. Where the limits of one key differ, a
 message's own limit counts.
+
+More messages than that may be ready: a claim blocks those that the limit excludes. On PostgreSQL, a transaction that
+blocks messages of a key, or makes them ready, reserves the key (`Dialect`).
 """
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
-from broker.storage.schema import Cursorable
+from broker.storage.connection import Cursorable, DatabaseConnection, dialect_of
 
 __all__ = ["Concurrency", "SemaphoreCounts", "admit", "admits"]
 
@@ -34,9 +36,14 @@ _FIRST = """
 class SemaphoreCounts:
     """The leased messages of each key while one transaction claims, as counting semaphores."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: DatabaseConnection) -> None:
         self._connection = connection
+        self._dialect = dialect_of(connection)
         self._leased: dict[str, int] = {}
+
+    def is_free(self, key: str) -> bool:
+        """Return whether this transaction may decide about a key. False: another one does, which will soon end."""
+        return self._dialect is None or self._dialect.try_key(key)
 
     def acquire(self, key: str, limit: int) -> bool:
         """Count one more message of a key. False: the limit is reached."""
@@ -52,8 +59,12 @@ def admits(
 ) -> bool:
     """Return whether a new message of a key is ready at once.
 
-    It is blocked if as many as the limit allows are leased or come before it in its queue.
+    It is blocked if as many as the limit allows are leased or come before it in its queue. If another transaction
+    decides about the key, the message is ready, and the next claim blocks it.
     """
+    dialect = dialect_of(connection)
+    if dialect is not None and not dialect.try_key(concurrency.key):
+        return True
     cursor = connection.cursor()
     cursor.execute(
         """
@@ -66,7 +77,7 @@ def admits(
             SELECT 1 FROM broker_messages WHERE concurrency_key = ?1 AND state = 0 AND queue = ?2
                 AND broker_priority = ?3 AND actor_priority <= ?4
             LIMIT ?5
-        )
+        ) AS before
         """,
         (concurrency.key, queue, broker_priority, actor_priority, concurrency.limit),
     )
@@ -75,8 +86,11 @@ def admits(
     return before < concurrency.limit
 
 
-def admit(connection: sqlite3.Connection, key: str) -> set[str]:
+def admit(connection: DatabaseConnection, key: str) -> set[str]:
     """Make as many blocked messages of a key ready as the limit allows; returns the queues that gained some."""
+    dialect = dialect_of(connection)
+    if dialect is not None:
+        dialect.take_key(key)
     readied: set[str] = set()
     queue = ""
     while True:
@@ -91,7 +105,7 @@ def admit(connection: sqlite3.Connection, key: str) -> set[str]:
             readied.add(queue)
 
 
-def _admit_in(connection: sqlite3.Connection, key: str, queue: str) -> bool:
+def _admit_in(connection: DatabaseConnection, key: str, queue: str) -> bool:
     (limit,) = connection.execute(
         """
         SELECT concurrency_limit FROM broker_messages WHERE concurrency_key = ? AND state = 3 AND queue = ?
@@ -107,8 +121,9 @@ def _admit_in(connection: sqlite3.Connection, key: str, queue: str) -> bool:
         f"""
         UPDATE broker_messages SET state = 0 WHERE state = 3 AND id IN (
             SELECT id FROM (
-                SELECT * FROM ({_FIRST.format(state=0)}) UNION ALL SELECT * FROM ({_FIRST.format(state=3)})
-            ) ORDER BY broker_priority DESC, actor_priority, id LIMIT ?3
+                SELECT * FROM ({_FIRST.format(state=0)}) AS ready
+                UNION ALL SELECT * FROM ({_FIRST.format(state=3)}) AS blocked
+            ) AS waiting ORDER BY broker_priority DESC, actor_priority, id LIMIT ?3
         )
         """,  # noqa: S608  # constants
         (key, queue, free),
@@ -116,9 +131,9 @@ def _admit_in(connection: sqlite3.Connection, key: str, queue: str) -> bool:
     return admitted.rowcount > 0
 
 
-def _leased(connection: sqlite3.Connection, key: str, limit: int) -> int:
+def _leased(connection: DatabaseConnection, key: str, limit: int) -> int:
     row = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM broker_messages WHERE concurrency_key = ? AND state = 2 LIMIT ?)",
+        "SELECT count(*) FROM (SELECT 1 FROM broker_messages WHERE concurrency_key = ? AND state = 2 LIMIT ?) AS held",
         (key, limit),
     ).fetchone()
     return int(row[0])

@@ -22,11 +22,13 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from broker.errors import DatabaseReplaced, DatabaseUnavailable, WriteLockTimeout, is_locked, translated
+from broker.storage.connection import DatabaseConnection
 from broker.storage.fork import close_before_forks
 from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.write_lock import WriteLock
 
 __all__ = [
+    "MAX_INTEGER",
     "BrokerPaths",
     "Database",
     "IfReplaced",
@@ -48,6 +50,8 @@ WAL_KEPT_BYTES = 8 * 1024 * 1024
 
 # Never renamed: a process of an older version that watches this directory would no longer be notified.
 CHANNELS_DIRECTORY = "bells"
+
+_INCREMENTAL = 2  # as PRAGMA auto_vacuum says it
 
 MAX_INTEGER = 2**63 - 1  # sqlite.org/datatype3.html, section 2
 
@@ -187,6 +191,11 @@ class Database:
             self._writer = connection
         return self._writer
 
+    @property
+    def title(self) -> str:
+        """The path of the file, for log messages."""
+        return self._name
+
     def roll_back(self, connection: sqlite3.Connection, error: BaseException) -> None:
         """End a transaction that an error has broken off; close the connection if that may cure the error."""
         try:
@@ -255,16 +264,27 @@ class Database:
         self._record_identity()
         return True
 
-    def shrink(self, pages: int) -> None:
+    def shrink(self, pages: int, *, spare: int) -> bool:
         """Return up to `pages` unused pages to the file system, and checkpoint the WAL.
+
+        Args:
+            spare: so many unused pages are left in the file.
+
+        Returns:
+            False: there was nothing to return.
 
         Raises:
             sqlite3.Error: a foreign writer is in the way, or the file cannot be written.
         """
+        [(mode,)] = self.read("PRAGMA auto_vacuum", by_writer=True)
+        [(free,)] = self.read("PRAGMA freelist_count", by_writer=True)
+        if mode != _INCREMENTAL or free <= spare:
+            return False
         with self._write_lock:
             connection = self.writer(0.0)
             # It frees one page a step and has no rows, so `execute` would stop at the first: a script goes to the end.
             connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(PASSIVE)")
+        return True
 
     def close(self, timeout_s: float) -> None:
         """Close all connections. The last close of a file checkpoints it, hence under the write lock.
@@ -345,7 +365,7 @@ class Database:
         return connection
 
 
-def begin(connection: sqlite3.Connection, timeout_s: float) -> None:
+def begin(connection: DatabaseConnection, timeout_s: float) -> None:
     """Begin an immediate transaction.
 
     Args:

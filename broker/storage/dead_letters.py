@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from dramatiq.errors import DecodeError
 
 from broker.storage.concurrency import Concurrency
-from broker.storage.database import Database, clamp_integer, utc
+from broker.storage.connection import DatabaseConnection, Readable
+from broker.storage.database import clamp_integer, utc
 from broker.storage.encoding import decode_arguments, decode_message
 from broker.storage.queue import Entry, store
 
@@ -39,7 +39,7 @@ class DeadLetter:
     died_at: datetime  # UTC
 
 
-def dead_letters(database: Database, queue: str | None, limit: int, before_id: int | None) -> list[DeadLetter]:
+def dead_letters(database: Readable, queue: str | None, limit: int, before_id: int | None) -> list[DeadLetter]:
     """Return dead letters, the newest first.
 
     Args:
@@ -48,14 +48,15 @@ def dead_letters(database: Database, queue: str | None, limit: int, before_id: i
     rows = database.read(
         """
         SELECT id, message_id, queue, actor, body, error, traceback, attempts, sent_ms, died_ms FROM broker_dead
-        WHERE (?1 IS NULL OR queue = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3
+        WHERE (CAST(?1 AS TEXT) IS NULL OR queue = ?1) AND (CAST(?2 AS BIGINT) IS NULL OR id < ?2)
+        ORDER BY id DESC LIMIT ?3
         """,
         (queue, None if before_id is None else clamp_integer(before_id), clamp_integer(limit)),
     )
     return [_letter(row) for row in rows]
 
 
-def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | None:
+def retry(connection: DatabaseConnection, letter_id: int, now_ms: int) -> str | None:
     """Put a dead letter back into its queue as if it were sent now; returns the queue, None if it does not exist."""
     if clamp_integer(letter_id) != letter_id:
         return None
@@ -63,20 +64,20 @@ def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | 
     return _restore(connection, rows[0], now_ms) if rows else None
 
 
-def delete(connection: sqlite3.Connection, letter_id: int) -> bool:
+def delete(connection: DatabaseConnection, letter_id: int) -> bool:
     """Delete a dead letter; False if it does not exist."""
     return connection.execute("DELETE FROM broker_dead WHERE id = ?", (letter_id,)).rowcount == 1
 
 
 def retry_some(
-    connection: sqlite3.Connection, up_to_id: int, queue: str | None, actor: str | None, error: str | None, now_ms: int
+    connection: DatabaseConnection, up_to_id: int, queue: str | None, actor: str | None, error: str | None, now_ms: int
 ) -> list[str]:
     """Put up to `RETRIED_PER_TRANSACTION` matching dead letters back, the oldest first; returns their queues."""
     rows = connection.execute(
         f"""
         SELECT {_STORED} FROM broker_dead
-        WHERE id <= ?1 AND (?2 IS NULL OR queue = ?2) AND (?3 IS NULL OR actor = ?3)
-            AND (?4 IS NULL OR instr(error, ?4) > 0)
+        WHERE id <= ?1 AND (CAST(?2 AS TEXT) IS NULL OR queue = ?2)
+            AND (CAST(?3 AS TEXT) IS NULL OR actor = ?3) AND (CAST(?4 AS TEXT) IS NULL OR instr(error, ?4) > 0)
         ORDER BY id LIMIT ?5
         """,  # noqa: S608  # a constant
         (up_to_id, queue, actor, error, RETRIED_PER_TRANSACTION),
@@ -84,18 +85,18 @@ def retry_some(
     return [_restore(connection, row, now_ms) for row in rows]
 
 
-def newest(database: Database) -> int:
+def newest(database: Readable) -> int:
     """Return the highest id of a dead letter; 0 when there are none."""
     [(highest,)] = database.read("SELECT coalesce(max(id), 0) FROM broker_dead")
     return int(highest)
 
 
-def purge(connection: sqlite3.Connection, died_before_ms: int) -> int:
+def purge(connection: DatabaseConnection, died_before_ms: int) -> int:
     """Delete dead letters by age; returns how many."""
     return connection.execute("DELETE FROM broker_dead WHERE died_ms < ?", (clamp_integer(died_before_ms),)).rowcount
 
 
-def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) -> None:
+def purge_some(connection: DatabaseConnection, died_before_ms: int, limit: int) -> None:
     """Delete up to `limit` dead letters by age."""
     connection.execute(
         "DELETE FROM broker_dead WHERE id IN (SELECT id FROM broker_dead WHERE died_ms < ? LIMIT ?)",
@@ -103,7 +104,7 @@ def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) 
     )
 
 
-def _restore(connection: sqlite3.Connection, row: tuple[Any, ...], now_ms: int) -> str:
+def _restore(connection: DatabaseConnection, row: tuple[Any, ...], now_ms: int) -> str:
     letter_id, queue, message_id, actor, body, broker_priority, actor_priority, key, limit = row
     entry = Entry(
         queue=queue,

@@ -42,6 +42,12 @@ _field_values = attrgetter(*_FIELDS)
 # A scheduler that is later than this sends ticks that periodiq skips (its `skip_delay`). Not longer: when the wall
 # clock is set back, the same minutes come again, and each needs its ticks.
 TICK_UNIQUE_S = 30.0
+# Of a time in ISO 8601. No actor has two ticks in a minute, and the schedulers of two machines differ by some seconds.
+MINUTE_CHARACTERS = len("2026-01-01T00:00")
+# Of keys. An entry of PostgreSQL's indexes has 2,704 bytes at most (measured with version 15), other columns included;
+# a character has up to 4.
+LONGEST_KEY = 400
+SHOWN_CHARACTERS = 80  # of a longer key
 
 logger = logging.getLogger(__name__)
 
@@ -123,12 +129,12 @@ def _unique(message: AnyMessage, options: dict[str, Any]) -> Unique | None:
             raise ValueError(f"unique_key {key!r} of {message.actor_name!r} needs unique_for, in seconds")
         if not isinstance(tick, str):
             return None
-        seconds, key = TICK_UNIQUE_S, f"at {tick}"
+        seconds, key = TICK_UNIQUE_S, f"at {tick[:MINUTE_CHARACTERS]}"
     if key is None:
         arguments = get_encoder().encode({"args": list(message.args), "kwargs": message.kwargs})
         key = hashlib.sha256(arguments).hexdigest()
     for_ms = int(float(seconds) * 1000)
-    return Unique(f"{message.actor_name} {key}", for_ms, boot_id(), boot_ms(), survives_boot=not is_tick)
+    return Unique(_indexable(f"{message.actor_name} {key}"), for_ms, boot_id(), boot_ms(), survives_boot=not is_tick)
 
 
 def _concurrency(message: AnyMessage, options: dict[str, Any]) -> Concurrency | None:
@@ -138,7 +144,14 @@ def _concurrency(message: AnyMessage, options: dict[str, Any]) -> Concurrency | 
     at_once = 1 if limit is None else int(limit)
     if at_once < 1:
         raise ValueError(f"concurrency_limit {limit!r} of {message.actor_name!r} must be 1 or more")
-    return Concurrency(message.actor_name if key is None else str(key), at_once)
+    return Concurrency(_indexable(message.actor_name if key is None else str(key)), at_once)
+
+
+def _indexable(key: str) -> str:
+    """Return a key, or its beginning and hash if it is longer than an index of PostgreSQL is sure to take."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    return f"{key[:SHOWN_CHARACTERS]} {hashlib.sha256(key.encode(errors='replace')).hexdigest()}"
 
 
 def _eta(eta: object, message_id: str, now_ms: int) -> int:

@@ -16,7 +16,15 @@ from contextlib import ExitStack, suppress
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Closable", "Resettable", "close_before_forks", "close_descriptor", "close_in_children", "reset_in_children"]
+__all__ = [
+    "Closable",
+    "Resettable",
+    "close_before_forks",
+    "close_descriptor",
+    "close_in_children",
+    "keep_in_children",
+    "reset_in_children",
+]
 
 
 class Resettable(Protocol):
@@ -59,6 +67,11 @@ def close_descriptor(fd: int) -> None:
     """Close a descriptor of `close_in_children`. Its number may be used again from then on."""
     _descriptors.discard(fd)
     os.close(fd)
+
+
+def keep_in_children(fd: int) -> None:
+    """Undo `close_in_children` for a descriptor that its owner closes otherwise."""
+    _descriptors.discard(fd)
 
 
 def _before_fork() -> None:

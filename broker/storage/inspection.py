@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from broker.storage.database import Database, clamp_integer, utc
+from broker.storage.connection import Readable
+from broker.storage.database import clamp_integer, utc
 from broker.storage.encoding import decode_arguments
 from broker.storage.queue import State
 
@@ -98,6 +99,21 @@ class WorkerProcess:
     started_at: datetime  # UTC
     counts: Mapping[str, Counts] = field(default_factory=dict)  # by queue, since it began to consume
 
+    @classmethod
+    def of(  # the columns of a row
+        cls, id_: int, pid: int, host: str, queues: str, started_ms: int, leased: int, line: str
+    ) -> WorkerProcess:
+        """Build a process from the columns of its row and the line of counts that it has published."""
+        return cls(
+            id=id_,
+            pid=pid,
+            host=host,
+            queues=tuple(json.loads(queues)),
+            leased=leased,
+            counts=TaskCounters.parse(line),
+            started_at=utc(started_ms),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class WaitingMessage:
@@ -128,7 +144,7 @@ class HeldMessage:
     since: datetime | None  # UTC; None: claimed by an older version of this package
 
 
-def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
+def queue_stats(database: Readable, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
     """Return the figures of all queues that are declared or hold messages, by name.
 
     A message whose delay is over counts as ready: only a consuming process promotes it, and there may be none.
@@ -162,7 +178,7 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
     ]
 
 
-def _ready(database: Database, now_ms: int) -> dict[str, tuple[int, int]]:
+def _ready(database: Readable, now_ms: int) -> dict[str, tuple[int, int]]:
     """Return by queue how many messages are ready, and since when the oldest one is."""
     ready = {
         queue: (count, oldest)
@@ -170,6 +186,7 @@ def _ready(database: Database, now_ms: int) -> dict[str, tuple[int, int]]:
             """
             SELECT queue, n, (SELECT eta_ms FROM broker_messages WHERE id = first)
             FROM (SELECT queue, count(*) AS n, min(id) AS first FROM broker_messages WHERE state = 0 GROUP BY queue)
+                AS depths
             """
         )
     }
@@ -182,7 +199,7 @@ def _ready(database: Database, now_ms: int) -> dict[str, tuple[int, int]]:
     return ready
 
 
-def consumers(database: Database, published: Callable[[str], str | None]) -> list[WorkerProcess]:
+def consumers(database: Readable, published: Callable[[str], str | None]) -> list[WorkerProcess]:
     """Return the living consumers.
 
     Args:
@@ -196,21 +213,13 @@ def consumers(database: Database, published: Callable[[str], str | None]) -> lis
         """
     )
     return [
-        WorkerProcess(
-            id=id_,
-            pid=pid,
-            host=host,
-            queues=tuple(json.loads(queues)),
-            leased=leased,
-            counts=TaskCounters.parse(line),
-            started_at=utc(started_ms),
-        )
+        WorkerProcess.of(id_, pid, host, queues, started_ms, leased, line)
         for id_, pid, host, queues, started_ms, lease, leased in rows
         if (line := published(lease)) is not None
     ]
 
 
-def is_empty(database: Database, queue: str) -> bool:
+def is_empty(database: Readable, queue: str) -> bool:
     """Return whether a queue has no waiting, delayed or claimed messages."""
     rows = database.read(
         """
@@ -225,7 +234,7 @@ def is_empty(database: Database, queue: str) -> bool:
     return not rows[0][0]
 
 
-def rows_of(database: Database, message_ids: Sequence[str], *, leased: bool) -> list[tuple[int, str]]:
+def rows_of(database: Readable, message_ids: Sequence[str], *, leased: bool) -> list[tuple[int, str]]:
     """Return the rows (id, message id) of messages that are not claimed; if `leased`, also of claimed messages.
 
     Reads the whole table, but blocks no writer: an index on random ids would slow down every message.
@@ -233,14 +242,14 @@ def rows_of(database: Database, message_ids: Sequence[str], *, leased: bool) -> 
     rows = database.read(
         """
         SELECT id, message_id FROM broker_messages
-        WHERE message_id IN (SELECT value FROM json_each(?)) AND (state <> 2 OR (? AND cancelled IS NULL))
+        WHERE message_id IN (SELECT value FROM json_each(?) AS wanted) AND (state <> 2 OR (? AND cancelled IS NULL))
         """,
         (json.dumps(message_ids), leased),
     )
     return [(row_id, message_id) for row_id, message_id in rows]
 
 
-def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
+def message_counts(database: Readable, queue: str) -> tuple[int, int, int]:
     """Return how many messages of a queue are ready or blocked, delayed, and dead."""
     rows = database.read(
         """
@@ -256,7 +265,7 @@ def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
     return ready, delayed, dead
 
 
-def waiting_messages(database: Database, queue: str, limit: int) -> list[WaitingMessage]:
+def waiting_messages(database: Readable, queue: str, limit: int) -> list[WaitingMessage]:
     """Return the waiting messages of a queue in the order of processing; blocked and delayed messages come last."""
     limit = clamp_integer(limit)
     columns = "message_id, queue, actor, body, attempts + deliveries, state, sent_ms, eta_ms"
@@ -281,7 +290,7 @@ def waiting_messages(database: Database, queue: str, limit: int) -> list[Waiting
     return [_waiting(row) for row in rows]
 
 
-def held_messages(database: Database) -> list[HeldMessage]:
+def held_messages(database: Readable) -> list[HeldMessage]:
     """Return the claimed messages of all processes, the oldest claim first."""
     rows = database.read(
         """
@@ -314,5 +323,5 @@ def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
     )
 
 
-def _counts(database: Database, sql: str) -> dict[str, int]:
+def _counts(database: Readable, sql: str) -> dict[str, int]:
     return {queue: count for queue, count in database.read(sql)}  # noqa: C416  # dict() would lose the types

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from broker.storage.fork import close_in_children
 from broker.storage.lock_waits import add_waits
+from broker.storage.thread_starter import prepare_starts, start_thread
 
 __all__ = ["Holder", "LockFile", "read_holder"]
 
@@ -81,7 +82,7 @@ class LockFile:
             return True
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._wait, name="lock-file", daemon=True)
-            self._thread.start()
+            start_thread(self._thread)
         with self._state:
             self._abandoned = False
             if not self._pending:
@@ -125,6 +126,7 @@ class LockFile:
         self._fd = close_in_children(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         name = f" {os.getpid()} {self._process_name}".encode()
         self._name = name[:_NAME_BYTES].ljust(_NAME_BYTES) + b"\n"
+        prepare_starts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,11 @@ who commits and who is notified. Each end of a claim is fenced: a claim that was
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from enum import IntEnum
 
 from broker.storage.concurrency import Concurrency, SemaphoreCounts, admit, admits
-from broker.storage.schema import Cursorable
+from broker.storage.connection import Cursorable, DatabaseConnection
 from broker.storage.unique import Unique, free, free_queue, reserve
 
 __all__ = [
@@ -151,7 +150,7 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
     return state
 
 
-def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
+def promote(connection: DatabaseConnection, queue: str, now_ms: int) -> int:
     """Make due messages ready, at the tail of the queue and in the order of their eta. Returns how many.
 
     The rows are inserted again, so that ids rise in the order of becoming ready: a delay is no shortcut to the head.
@@ -159,6 +158,7 @@ def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
     due = connection.execute(
         """
         SELECT id FROM broker_messages WHERE state = 1 AND queue = ? AND eta_ms <= ? ORDER BY eta_ms, id LIMIT ?
+        /*postgresql FOR UPDATE SKIP LOCKED*/
         """,
         (queue, now_ms, MOVED_PER_TRANSACTION),
     ).fetchall()
@@ -178,7 +178,7 @@ def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
 
 
 def claim(
-    connection: sqlite3.Connection, queue: str, limit: int, *, holder: int, number: int, now_ms: int
+    connection: DatabaseConnection, queue: str, limit: int, *, holder: int, number: int, now_ms: int
 ) -> tuple[list[Claim], bool]:
     """Lease ready messages of a queue to a process, the most urgent first.
 
@@ -197,10 +197,12 @@ def claim(
             SELECT id, body, attempts + deliveries + 1, concurrency_key, concurrency_limit FROM broker_messages
             WHERE state = 0 AND queue = ?
             ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
+            /*postgresql FOR UPDATE SKIP LOCKED*/
             """,
             (queue, wanted),
         ).fetchall()
-        free = [row for row in rows if row[3] is None or counts.acquire(row[3], row[4])]
+        decided = [row for row in rows if row[3] is None or counts.is_free(row[3])]
+        free = [row for row in decided if row[3] is None or counts.acquire(row[3], row[4])]
         connection.executemany(
             """
             UPDATE broker_messages SET state = 2, holder = ?, claim = ?, claimed_ms = ?, deliveries = deliveries + 1
@@ -212,18 +214,20 @@ def claim(
         if len(free) == len(rows):
             return claims, len(rows) == wanted
         taken = {row[0] for row in free}
-        full = [(row[0],) for row in rows if row[0] not in taken]
+        full = [(row[0],) for row in decided if row[0] not in taken]
         connection.executemany("UPDATE broker_messages SET state = 3 WHERE id = ?", full)
         blocked += len(full)
+        if len(decided) < len(rows):
+            break  # the next claim finds them again
     return claims, True
 
 
-def ack(connection: sqlite3.Connection, held: Claim) -> bool:
+def ack(connection: DatabaseConnection, held: Claim) -> bool:
     """Delete a message that has been processed. False, here and below: the claim was lost, nothing was changed."""
     return connection.execute(f"DELETE FROM broker_messages WHERE {_FENCED}", _token(held)).rowcount == 1  # noqa: S608
 
 
-def release(connection: sqlite3.Connection, held: Claim) -> bool:
+def release(connection: DatabaseConnection, held: Claim) -> bool:
     """Requeue a message that no thread has begun, at its old place; not counted as a delivery.
 
     A message that was cancelled meanwhile is deleted.
@@ -238,7 +242,7 @@ def release(connection: sqlite3.Connection, held: Claim) -> bool:
     return cursor.rowcount == 1 or _delete_cancelled(connection, held)
 
 
-def redeliver(connection: sqlite3.Connection, held: Claim, *, max_deliveries: int, now_ms: int) -> bool:
+def redeliver(connection: DatabaseConnection, held: Claim, *, max_deliveries: int, now_ms: int) -> bool:
     """Requeue a message whose processing was interrupted, at its old place; counted as a delivery.
 
     A message that was cancelled is deleted. A message that was interrupted `max_deliveries` times is suspected of
@@ -262,7 +266,7 @@ def redeliver(connection: sqlite3.Connection, held: Claim, *, max_deliveries: in
     return True
 
 
-def dead_letter(connection: sqlite3.Connection, held: Claim, failure: Failure, now_ms: int) -> bool:
+def dead_letter(connection: DatabaseConnection, held: Claim, failure: Failure, now_ms: int) -> bool:
     """Move a claimed message to the dead letters."""
     ours = connection.execute(f"SELECT 1 FROM broker_messages WHERE {_FENCED}", _token(held)).fetchone()  # noqa: S608
     if ours is None:
@@ -271,7 +275,7 @@ def dead_letter(connection: sqlite3.Connection, held: Claim, failure: Failure, n
     return True
 
 
-def claims_of(connection: sqlite3.Connection, holder: int) -> list[Claim]:
+def claims_of(connection: DatabaseConnection, holder: int) -> list[Claim]:
     """Return all claims of a process, without the bodies."""
     rows = connection.execute(
         "SELECT id, claim, queue, concurrency_key FROM broker_messages WHERE state = 2 AND holder = ? ORDER BY id",
@@ -280,7 +284,7 @@ def claims_of(connection: sqlite3.Connection, holder: int) -> list[Claim]:
     return [Claim(row_id, holder, number, queue, b"", 0, key) for row_id, number, queue, key in rows.fetchall()]
 
 
-def is_cancelled(connection: sqlite3.Connection, held: Claim) -> bool:
+def is_cancelled(connection: DatabaseConnection, held: Claim) -> bool:
     """Return whether a message has been cancelled since it was claimed."""
     row = connection.execute(
         f"SELECT 1 FROM broker_messages WHERE {_FENCED} AND cancelled = 1",  # noqa: S608  # a constant
@@ -289,7 +293,7 @@ def is_cancelled(connection: sqlite3.Connection, held: Claim) -> bool:
     return row is not None
 
 
-def cancel(connection: sqlite3.Connection, row_id: int, message_id: str, *, abort: bool) -> CancelResult:
+def cancel(connection: DatabaseConnection, row_id: int, message_id: str, *, abort: bool) -> CancelResult:
     """Delete a message that no thread has begun, and free its unique key.
 
     Args:
@@ -314,7 +318,7 @@ def cancel(connection: sqlite3.Connection, row_id: int, message_id: str, *, abor
     return CancelResult(marked=marked.rowcount == 1)
 
 
-def flush(connection: sqlite3.Connection, queue: str) -> None:
+def flush(connection: DatabaseConnection, queue: str) -> None:
     """Delete all waiting and dead messages of a queue; claimed messages stay."""
     free_queue(connection, queue)
     for condition in _WAITING:
@@ -322,17 +326,19 @@ def flush(connection: sqlite3.Connection, queue: str) -> None:
     connection.execute("DELETE FROM broker_dead WHERE queue = ?", (queue,))
 
 
-def pause(connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
+def pause(connection: DatabaseConnection, queue: str, now_ms: int) -> None:
     """Pause a queue: nothing is claimed from it, in any process. A paused queue keeps its old date."""
-    connection.execute("INSERT OR IGNORE INTO broker_paused (queue, since_ms) VALUES (?, ?)", (queue, now_ms))
+    connection.execute(
+        "INSERT INTO broker_paused (queue, since_ms) VALUES (?, ?) ON CONFLICT DO NOTHING", (queue, now_ms)
+    )
 
 
-def resume(connection: sqlite3.Connection, queue: str) -> bool:
+def resume(connection: DatabaseConnection, queue: str) -> bool:
     """End the pause of a queue. False: it was not paused."""
     return connection.execute("DELETE FROM broker_paused WHERE queue = ?", (queue,)).rowcount == 1
 
 
-def _move_to_dead_letters(connection: sqlite3.Connection, row_id: int, failure: Failure, now_ms: int) -> None:
+def _move_to_dead_letters(connection: DatabaseConnection, row_id: int, failure: Failure, now_ms: int) -> None:
     connection.execute(
         """
         INSERT INTO broker_dead
@@ -347,7 +353,7 @@ def _move_to_dead_letters(connection: sqlite3.Connection, row_id: int, failure: 
     connection.execute("DELETE FROM broker_messages WHERE id = ?", (row_id,))
 
 
-def _delete_cancelled(connection: sqlite3.Connection, held: Claim) -> bool:
+def _delete_cancelled(connection: DatabaseConnection, held: Claim) -> bool:
     rows = connection.execute(
         f"DELETE FROM broker_messages WHERE {_FENCED} AND cancelled = 1 RETURNING message_id",  # noqa: S608
         _token(held),

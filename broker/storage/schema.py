@@ -7,11 +7,11 @@ tables of the backends have a version of their own: a file that holds only messa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from broker.errors import SchemaTooNew
+from broker.storage.connection import Cursorable
 
-__all__ = ["BACKEND_SCHEMA", "MESSAGE_SCHEMA", "Cursorable", "Schema"]
+__all__ = ["BACKEND_SCHEMA", "MESSAGE_SCHEMA", "Schema"]
 
 _MESSAGE_STEP_1 = (
     # The first version; step 3 replaces it and explains the columns.
@@ -160,13 +160,6 @@ _BACKEND_STEP_1 = (
     """,
     "CREATE INDEX broker_events_by_end ON broker_events (expires_ms)",
 )
-
-
-class Cursorable(Protocol):
-    """A DBAPI connection to the SQLite file: the standard library's or SQLAlchemy's wrapper of it."""
-
-    def cursor(self) -> Any:  # Any: DBAPI cursors agree on nothing narrower
-        """Return a cursor."""
 
 
 @dataclass(frozen=True)

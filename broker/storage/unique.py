@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from broker.storage.schema import Cursorable
+from broker.storage.connection import Cursorable, dialect_of
 
 __all__ = ["Unique", "free", "free_queue", "reserve"]
 
@@ -31,6 +31,9 @@ class Unique:
 
 def reserve(connection: Cursorable, unique: Unique, message_id: str, now_ms: int) -> bool:
     """Reserve a key for a message, inside the caller's open transaction. False: another message has it."""
+    dialect = dialect_of(connection)
+    if dialect is not None:
+        return dialect.reserve(unique, message_id)
     boot, boot_ms = unique.boot, unique.boot_ms
     until_ms = now_ms + unique.for_ms if unique.survives_boot else 0
     cursor = connection.cursor()

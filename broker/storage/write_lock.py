@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import ClassVar
 
 from broker.errors import WriteLockTimeout
+from broker.storage.file_path import file_path
 from broker.storage.fork import reset_in_children
 from broker.storage.lock_file import LockFile, read_holder
 from broker.storage.lock_waits import LockWaits, read_waits
@@ -81,7 +82,7 @@ class WriteLock:
     @staticmethod
     def file_of(path: str | os.PathLike[str]) -> Path:
         """Return the lock file of a database file."""
-        database = Path(path).resolve()
+        database = file_path(path)
         return database.with_name(database.name + "-gate")
 
     @property

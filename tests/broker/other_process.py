@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
+import psycopg
 from dramatiq.threading import Interrupt, raise_thread_exception
 
 from broker import WriteLock
@@ -41,12 +42,13 @@ class OtherProcess:
 
 
 @contextmanager
-def other_process(program: str, path: Path) -> Iterator[OtherProcess]:
-    """Run a program that finds the file's name in `path` and both backends imported; killed in the end."""
+def other_process(program: str, place: str) -> Iterator[OtherProcess]:
+    """Run a program that finds the file or URL in `place`, and both backends of its kind; killed in the end."""
+    package, kind = ("broker.postgresql", "Postgresql") if place.startswith("postgresql:") else ("broker", "Sqlite")
     prelude = (
-        "from broker import SqliteRateLimiterBackend, SqliteResultBackend\n"
+        f"from {package} import {kind}RateLimiterBackend as RateLimiterBackend, {kind}ResultBackend as ResultBackend\n"
         "from tests.broker.other_process import announced\n"
-        f"import sys, time\npath = {str(path)!r}\n"
+        f"import sys, time\nplace = {place!r}\n"
     )
     popen = subprocess.Popen(
         [sys.executable, "-c", prelude + textwrap.dedent(program)],
@@ -74,8 +76,8 @@ def announced(work: Callable[[], T]) -> T:
         return future.result()
 
 
-def interrupted(path: Path, work: Callable[[], object]) -> bool:
-    """Run it on a thread, raise an exception into that while it waits for the file; True if it came out in the end."""
+def interrupted(place: str, work: Callable[[], object]) -> bool:
+    """Run it on a thread, raise an exception into that while it waits for others; True if it came out in the end."""
     came_out = threading.Event()
 
     def run() -> None:
@@ -85,13 +87,24 @@ def interrupted(path: Path, work: Callable[[], object]) -> bool:
             came_out.set()
 
     thread = threading.Thread(target=run)
-    with WriteLock(path):
+    with _tables_locked(place):
         thread.start()
         wait_for(lambda: is_blocked(thread), "a thread that waits for its write request")
         raise_thread_exception(thread.ident, Interrupt)  # type: ignore[no-untyped-call]  # dramatiq's
     thread.join(10)
     assert not thread.is_alive()
     return came_out.is_set()
+
+
+@contextmanager
+def _tables_locked(place: str) -> Iterator[None]:
+    if place.startswith("postgresql:"):
+        with psycopg.connect(place) as connection:
+            connection.execute("LOCK TABLE broker_counters, broker_results")
+            yield
+    else:
+        with WriteLock(place):
+            yield
 
 
 def _present(stream: IO[str] | None) -> IO[str]:

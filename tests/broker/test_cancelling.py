@@ -9,10 +9,13 @@ import dramatiq
 import pytest
 from dramatiq.results import ResultFailure, Results
 
-from broker import Cancelled, SqliteBroker, SqliteResultBackend
+from broker import Cancelled, SqliteBroker
 from broker.__main__ import main as command
-from tests.broker.conftest import stay, working
-from tests.support.waiting import wait_for
+from broker.results import DatabaseResultBackend
+from tests.broker.conftest import MakeBroker, stay, working
+from tests.support.waiting import TIMEOUT_S, wait_for
+
+ON_EVERY_ENGINE = True
 
 
 def test_waiting_and_delayed_messages_are_cancelled_by_their_id(broker: SqliteBroker) -> None:
@@ -40,12 +43,12 @@ def test_a_running_message_cannot_be_cancelled_but_its_retry_can(broker: SqliteB
     @dramatiq.actor(min_backoff=60_000)
     def fail() -> None:
         begun.set()
-        go.wait(10)
+        go.wait(TIMEOUT_S)
         raise ValueError("on purpose")
 
     with working(broker):
         message = fail.send()
-        assert begun.wait(5)
+        assert begun.wait(TIMEOUT_S)
         assert not broker.admin.cancel(message.message_id)
         go.set()
         while not broker.admin.cancel(message.message_id):
@@ -100,9 +103,11 @@ def torn_out(broker: SqliteBroker, operator: SqliteBroker) -> list[str]:
     return noted
 
 
-def test_a_running_message_is_torn_out_of_its_actor_from_another_process(broker: SqliteBroker, path: Path) -> None:
+def test_a_running_message_is_torn_out_of_its_actor_from_another_process(
+    broker: SqliteBroker, make_broker: MakeBroker
+) -> None:
     """A second broker stands for the other process. Neither a retry nor a dead letter is left."""
-    operator = SqliteBroker(path)
+    operator = make_broker()
     assert torn_out(broker, operator) == ["begun", "cleaned up"]
     assert broker.admin.dead_letters() == []
     assert broker.get_queue_message_counts("default") == (0, 0, 0)
@@ -147,8 +152,9 @@ def test_a_cancelled_message_does_not_run_again_whatever_its_actor_raises(broker
     assert broker.admin.dead_letters() == []
 
 
-def test_who_waits_for_the_result_of_a_cancelled_message_is_told(broker: SqliteBroker, path: Path) -> None:
-    results = SqliteResultBackend(path)
+def test_who_waits_for_the_result_of_a_cancelled_message_is_told(
+    broker: SqliteBroker, results: DatabaseResultBackend
+) -> None:
     broker.add_middleware(Results(backend=results))  # type: ignore[no-untyped-call]  # dramatiq's
     begun = threading.Event()
 
@@ -163,7 +169,6 @@ def test_who_waits_for_the_result_of_a_cancelled_message_is_told(broker: SqliteB
         assert broker.admin.cancel(message.message_id, abort=True)
         with pytest.raises(ResultFailure, match="Cancelled"):
             message.get_result(block=True, timeout=10_000)
-    results.close()
 
 
 def test_a_message_that_waits_for_a_thread_is_skipped(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,12 +196,14 @@ def test_a_message_that_waits_for_a_thread_is_skipped(broker: SqliteBroker, monk
     assert broker.admin.dead_letters() == []
 
 
-def test_a_cancelled_message_whose_process_dies_does_not_come_back(broker: SqliteBroker, path: Path) -> None:
+def test_a_cancelled_message_whose_process_dies_does_not_come_back(
+    broker: SqliteBroker, make_broker: MakeBroker
+) -> None:
     @dramatiq.actor(unique_for=60)
     def note() -> None:
         pass
 
-    operator = SqliteBroker(path)
+    operator = make_broker()
     message = note.send()
     held = next(broker.consume("default", timeout=5000))
     assert held is not None

@@ -9,6 +9,8 @@ import dramatiq
 from broker import Cancelled, SqliteBroker
 from tests.broker.conftest import stay, working
 
+ON_EVERY_ENGINE = True
+
 
 def test_several_messages_are_cancelled_in_one_call(broker: SqliteBroker) -> None:
     """Those that wait and those that run; messages that have ended or never existed do not count."""

@@ -17,11 +17,14 @@ from dramatiq.results import Results
 from dramatiq.results.backends import StubBackend
 
 from broker import SqliteBroker
+from broker.broker import DatabaseBroker
 from tests.broker.conftest import message_to, working
 
+ON_EVERY_ENGINE = True
 JOIN_MS = 10_000
 
 
+@pytest.mark.on_rabbitmq
 def test_every_message_is_run_once(broker: SqliteBroker) -> None:
     seen: Counter[int] = Counter()
 
@@ -36,6 +39,7 @@ def test_every_message_is_run_once(broker: SqliteBroker) -> None:
     assert Counter(range(100)) == seen
 
 
+@pytest.mark.on_rabbitmq
 def test_messages_are_run_in_the_order_they_were_sent(broker: SqliteBroker) -> None:
     seen: list[int] = []
 
@@ -73,6 +77,7 @@ def test_broker_priority_wins_over_actor_priority_and_that_over_age(broker: Sqli
     assert seen == ["first", "second", "third", "last"]
 
 
+@pytest.mark.on_rabbitmq
 @pytest.mark.logs_errors("dramatiq")
 def test_a_failing_message_is_retried_and_then_dead_lettered_with_its_story(broker: SqliteBroker) -> None:
     @dramatiq.actor(max_retries=2, min_backoff=1, max_backoff=2)
@@ -220,6 +225,7 @@ def test_the_returned_message_of_a_delayed_send_names_queue_and_eta(broker: Sqli
     assert before_ms + 1000 <= sent.options["eta"] <= int(time.time() * 1000) + 1000
 
 
+@pytest.mark.on_rabbitmq
 def test_queues_declared_after_the_worker_started_are_consumed(broker: SqliteBroker) -> None:
     seen: list[int] = []
     with working(broker):
@@ -235,6 +241,7 @@ def test_queues_declared_after_the_worker_started_are_consumed(broker: SqliteBro
     assert broker.get_declared_delay_queues() == {"later.DQ"}
 
 
+@pytest.mark.on_rabbitmq
 def test_a_paused_worker_loses_nothing(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.01)
     seen: list[int] = []
@@ -262,7 +269,7 @@ def test_a_middleware_may_veto_and_sees_each_message_once_it_is_stored(broker: S
                 raise MiddlewareError("vetoed")
 
         def after_enqueue(self, broker: dramatiq.Broker, message: Message[None], delay: int | None) -> None:
-            assert isinstance(broker, SqliteBroker)
+            assert isinstance(broker, DatabaseBroker)
             self.after.append((message.message_id, broker.get_queue_message_counts("some")))
 
     watcher = Watcher()
@@ -283,6 +290,7 @@ def test_enqueue_many_stores_all_or_nothing(broker: SqliteBroker) -> None:
     assert broker.get_queue_message_counts("some") == (0, 0, 0)
 
 
+@pytest.mark.on_rabbitmq
 def test_results_pipelines_and_current_message_work(broker: SqliteBroker) -> None:
     backend = StubBackend()
     broker.add_middleware(Results(backend=backend))  # type: ignore[no-untyped-call]  # dramatiq leaves it bare

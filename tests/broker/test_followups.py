@@ -9,9 +9,11 @@ from dramatiq.broker import MessageProxy
 from dramatiq.middleware import Interrupt
 
 from broker import SqliteBroker
+from broker.broker import DatabaseBroker
 from tests.broker.conftest import working
 from tests.support.waiting import wait_for
 
+ON_EVERY_ENGINE = True
 JOIN_MS = 10_000
 
 
@@ -53,7 +55,7 @@ def test_hooks_hear_of_follow_ups_after_the_commit(broker: SqliteBroker) -> None
 
     class Watcher(Middleware):
         def after_enqueue(self, broker: dramatiq.Broker, message: Message[None], delay: int | None) -> None:
-            assert isinstance(broker, SqliteBroker)
+            assert isinstance(broker, DatabaseBroker)
             heard.append((message.actor_name, broker.get_queue_message_counts("other")))
 
     @dramatiq.actor(queue_name="other")

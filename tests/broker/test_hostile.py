@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,34 @@ import dramatiq
 import pytest
 from dramatiq import Retry, Worker
 
-from broker import SqliteBroker
+from broker import SqliteBroker, SqliteRateLimiterBackend, SqliteResultBackend, WriteLock
 from broker.debug import BrokerDebug, is_blocked
 from broker.engine.batch import WriteBatch
 from broker.engine.processes import read_lease
 from broker.errors import DatabaseReplaced, DatabaseUnavailable
 from broker.storage.database import Database
 from broker.storage.queue import Entry
-from tests.broker.conftest import TableClock, wait_until_idle, working
+from tests.broker.conftest import SOONER_THAN_A_POLL_S, TableClock, wait_until_idle, working
 from tests.support.waiting import wait_for
 
 JOIN_MS = 10_000
 
 
 FRAME = '{{"queue_name": "default", "actor_name": {}, "args": [], "kwargs": {{}}, "options": {}}}'
+
+
+@pytest.mark.parametrize("make", [SqliteBroker, SqliteResultBackend, SqliteRateLimiterBackend, WriteLock])
+@pytest.mark.parametrize("url", ["postgresql+psycopg://me:secret@127.0.0.1:5432/queue", "sqlite:///queue.sqlite3"])
+def test_a_url_is_no_file_and_makes_no_directory(
+    make: Callable[[str | Path], object], url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also as a `Path`, which makes one slash of two."""
+    monkeypatch.chdir(tmp_path)
+    for path in (url, Path(url)):
+        with pytest.raises(ValueError, match="a URL is no path") as refused:
+            make(path)
+        assert "secret" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.logs_errors("broker")
@@ -117,7 +132,7 @@ def test_a_worker_goes_on_when_another_one_of_its_process_stops(broker: SqliteBr
         wait_for(lambda: BrokerDebug(broker).waiting("default") == 2, "consumers of both workers")
         other.stop()
         work.send()
-        assert done.wait(5)
+        assert done.wait(SOONER_THAN_A_POLL_S)
 
 
 @pytest.mark.logs_errors("broker")
@@ -186,7 +201,7 @@ def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, mo
         sender.close()
         wait_for(lambda: failures == [], "a read that fails")
         go_on.set()
-        assert done.wait(8)
+        assert done.wait(SOONER_THAN_A_POLL_S)
 
 
 def test_a_process_that_waited_for_the_write_lock_extends_its_lease_before_others_check(broker: SqliteBroker) -> None:

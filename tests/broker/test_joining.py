@@ -14,22 +14,12 @@ import sqlalchemy
 
 from broker import NotJoined, SqliteBroker
 from broker.debug import is_blocked
-from tests.broker.conftest import wait_until_idle, working
+from tests.broker.conftest import noting, wait_until_idle, working
 from tests.support.waiting import wait_for
 
 
 class Change(Exception):  # a wish, not an error
     """Somebody changes their mind inside a transaction."""
-
-
-def noting() -> tuple[list[int], dramatiq.Actor[[int], None]]:
-    seen: list[int] = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
-    return seen, note
 
 
 @contextmanager

@@ -13,6 +13,9 @@ import pytest
 from broker import SqliteBroker
 from broker.__main__ import main as command
 from tests.broker.conftest import working
+from tests.support.waiting import TIMEOUT_S
+
+ON_EVERY_ENGINE = True
 
 
 def send(broker: SqliteBroker, number: int, *, delay: int | None = None, **options: object) -> None:
@@ -40,11 +43,11 @@ def test_who_holds_what_is_seen_while_it_is_held(
     @dramatiq.actor
     def hold() -> None:
         begun.set()
-        go.wait(10)
+        go.wait(TIMEOUT_S)
 
     with working(broker):
         message = hold.send()
-        assert begun.wait(5)
+        assert begun.wait(TIMEOUT_S)
         [held] = broker.admin.held_messages()
         assert command([str(path), "who"]) == 0
         go.set()

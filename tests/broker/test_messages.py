@@ -25,6 +25,7 @@ from broker.storage.concurrency import Concurrency
 from broker.storage.queue import Claim, Entry, Failure
 from broker.storage.schema import MESSAGE_SCHEMA
 
+ON_EVERY_ENGINE = True
 MAX_DELIVERIES = 3
 QUEUES = st.sampled_from(["a", "b"])
 HOLDERS = st.integers(1, 3)

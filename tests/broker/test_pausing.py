@@ -10,18 +10,22 @@ import pytest
 
 from broker import SqliteBroker
 from broker.__main__ import main as command
-from tests.broker.conftest import wait_until_idle, working
+from tests.broker.conftest import MakeBroker, wait_until_idle, working
 from tests.support.waiting import wait_for
 
+ON_EVERY_ENGINE = True
 
-def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(broker: SqliteBroker, path: Path) -> None:
+
+def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(
+    broker: SqliteBroker, make_broker: MakeBroker
+) -> None:
     seen: list[float] = []
 
     @dramatiq.actor
     def note() -> None:
         seen.append(time.monotonic())
 
-    operator = SqliteBroker(path)
+    operator = make_broker()
     with working(broker):
         operator.admin.pause_queue("default")
         note.send()

@@ -20,6 +20,7 @@ from dramatiq import Message
 
 from broker import SqliteBroker
 from broker.debug import BrokerDebug
+from tests.broker.conftest import take_from_frozen
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -138,23 +139,7 @@ def test_a_frozen_worker_cannot_settle_what_was_given_to_another(path: Path, sta
     broker = SqliteBroker(path, lease_s=0.6)
     broker.declare_queue("default")
     broker.enqueue(message(1))
-    assert frozen.stdout is not None
-    assert frozen.stdin is not None
-    assert frozen.stdout.readline() == "got\n"
-    consumer = broker.consume("default", timeout=1500)
-    assert next(consumer) is None  # while it lives, it keeps its message, however long the work takes
-    frozen.send_signal(signal.SIGSTOP)
-    ours = next(consumer) or next(consumer) or next(consumer)
-    assert ours is not None
-    frozen.send_signal(signal.SIGCONT)
-    frozen.stdin.write("\n")
-    frozen.stdin.flush()
-    assert frozen.stdout.readline() == "acknowledged\n"
-    [stats] = broker.admin.queue_stats()
-    assert (stats.ready, stats.leased) == (0, 1)
-    consumer.ack(ours)
-    broker.join("default", timeout=1000)
-    broker.close()
+    take_from_frozen(broker, frozen, 1500)
 
 
 def test_a_program_started_by_a_worker_does_not_keep_its_lease(broker: SqliteBroker, start: Start) -> None:

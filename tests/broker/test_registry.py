@@ -37,7 +37,7 @@ def other(lease: LeaseFile) -> RegisteredProcess:
 def test_a_frozen_process_is_lost_when_seen_twice_with_the_same_time(lease: LeaseFile, ours: ProcessRegistry) -> None:
     lease.extend(time.monotonic() - 1)
     assert ours.lost([other(lease)]) == []
-    assert ours.has_suspects
+    assert ours.next_look_s(30.0) == 15.0
     assert ours.lost([other(lease)]) == [other(lease)]
 
 
@@ -49,7 +49,7 @@ def test_a_process_that_extends_between_two_looks_is_not_lost(lease: LeaseFile, 
     assert ours.lost([other(lease)]) == []
     lease.extend(time.monotonic() + 60)
     assert ours.lost([other(lease)]) == []
-    assert not ours.has_suspects
+    assert ours.next_look_s(30.0) == 30.0
 
 
 def test_a_process_that_comes_back_before_it_is_swept_keeps_what_it_holds(

@@ -1,4 +1,4 @@
-"""Results of actors in the file: values, waiting, expiry, other processes, interruptions."""
+"""Results of actors in the database: values, waiting, expiry, other processes, interruptions."""
 
 from __future__ import annotations
 
@@ -17,23 +17,17 @@ import pytest
 from dramatiq import Message, PickleEncoder, group, pipeline
 from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeout
 
-from broker import NotJoined, SchemaTooNew, SqliteBroker, SqliteResultBackend
+from broker import NotJoined, SchemaTooNew, SqliteBroker
 from broker.debug import awaits_notification
 from broker.engine.notifications import ChannelWaiter
-from broker.results import PURGED_PER_WRITE
-from tests.broker.conftest import TableClock, working
+from broker.results import PURGED_PER_WRITE, DatabaseResultBackend
+from tests.broker.conftest import MakeResults, TableClock, open_database, working
 from tests.broker.other_process import interrupted, other_process
 from tests.support.waiting import wait_for
 
 MINUTE_MS = 60_000
+ON_EVERY_ENGINE = True
 WOKEN_S = 10.0  # measured: 1 ms; without a notification it would be 30 s, without inotify 0.25 s
-
-
-@pytest.fixture
-def results(path: Path) -> Iterator[SqliteResultBackend]:
-    results = SqliteResultBackend(path)
-    yield results
-    results.close()
 
 
 def message(name: str = "1") -> Message[Any]:
@@ -41,7 +35,7 @@ def message(name: str = "1") -> Message[Any]:
 
 
 @contextmanager
-def waiting(results: SqliteResultBackend, name: str = "1", timeout_ms: int = 60_000) -> Iterator[list[object]]:
+def waiting(results: DatabaseResultBackend, name: str = "1", timeout_ms: int = 60_000) -> Iterator[list[object]]:
     """Run a block while a thread waits for a result; yields a list that has the result after the block.
 
     Ends long before `timeout_ms` and the 30 s after which the thread would read the tables without a notification.
@@ -56,13 +50,13 @@ def waiting(results: SqliteResultBackend, name: str = "1", timeout_ms: int = 60_
     assert not thread.is_alive()
 
 
-def row_count(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as connection:
+def row_count(place: str) -> int:
+    with open_database(place) as connection:
         count: int = connection.execute("SELECT count(*) FROM broker_results").fetchone()[0]
     return count
 
 
-def test_nothing_is_a_result_too(results: SqliteResultBackend) -> None:
+def test_nothing_is_a_result_too(results: DatabaseResultBackend) -> None:
     with pytest.raises(ResultMissing):
         results.get_result(message())
     results.store_result(message(), None, MINUTE_MS)
@@ -70,36 +64,34 @@ def test_nothing_is_a_result_too(results: SqliteResultBackend) -> None:
     assert results.get_result(message(), block=True, timeout=0) is None
 
 
-def test_an_error_of_the_actor_comes_out_as_a_failure(results: SqliteResultBackend) -> None:
+def test_an_error_of_the_actor_comes_out_as_a_failure(results: DatabaseResultBackend) -> None:
     results.store_exception(message(), ValueError("too short"), MINUTE_MS)
     with pytest.raises(ResultFailure, match="ValueError: too short"):
         results.get_result(message())
 
 
-def test_a_later_result_replaces_an_earlier_one(results: SqliteResultBackend, path: Path) -> None:
+def test_a_later_result_replaces_an_earlier_one(results: DatabaseResultBackend, place: str) -> None:
     results.store_result(message(), "first", 1)
     results.store_result(message(), "second", MINUTE_MS)
     assert results.get_result(message()) == "second"
-    assert row_count(path) == 1
+    assert row_count(place) == 1
 
 
-def test_any_bytes_of_an_encoder_come_back(path: Path) -> None:
-    results = SqliteResultBackend(path, encoder=PickleEncoder())
+def test_any_bytes_of_an_encoder_come_back(make_results: MakeResults) -> None:
+    results = make_results(encoder=PickleEncoder())
     results.store_result(message(), {b"\xff\x00", 1.5}, MINUTE_MS)
     assert results.get_result(message()) == {b"\xff\x00", 1.5}
-    results.close()
 
 
-def test_namespaces_keep_apart(results: SqliteResultBackend, path: Path) -> None:
-    other = SqliteResultBackend(path, namespace="other", use_namespace_prefix_keys=True)
+def test_namespaces_keep_apart(results: DatabaseResultBackend, make_results: MakeResults) -> None:
+    other = make_results(namespace="other", use_namespace_prefix_keys=True)
     results.store_result(message(), 1, MINUTE_MS)
     other.store_result(message(), 2, MINUTE_MS)
     assert (results.get_result(message()), other.get_result(message())) == (1, 2)
-    other.close()
 
 
 @pytest.mark.parametrize("timeout_ms", [0, 20, 250])
-def test_short_timeouts_hold(results: SqliteResultBackend, timeout_ms: int) -> None:
+def test_short_timeouts_hold(results: DatabaseResultBackend, timeout_ms: int) -> None:
     with pytest.raises(ResultMissing):
         results.get_result(message())
     started = time.monotonic()
@@ -109,7 +101,7 @@ def test_short_timeouts_hold(results: SqliteResultBackend, timeout_ms: int) -> N
     assert timeout_ms <= waited_ms < timeout_ms + 200  # measured: 1 to 6 ms late
 
 
-def test_results_expire(results: SqliteResultBackend, clock: TableClock) -> None:
+def test_results_expire(results: DatabaseResultBackend, clock: TableClock) -> None:
     results.store_result(message(), 1, MINUTE_MS)
     clock.advance(30)
     assert results.get_result(message()) == 1
@@ -118,32 +110,32 @@ def test_results_expire(results: SqliteResultBackend, clock: TableClock) -> None
         results.get_result(message())
 
 
-def test_expired_results_do_not_pile_up(results: SqliteResultBackend, path: Path, clock: TableClock) -> None:
+def test_expired_results_do_not_pile_up(results: DatabaseResultBackend, place: str, clock: TableClock) -> None:
     for number in range(100):
         results.store_result(message(str(number)), number, 1000)
     clock.advance(1)
     results.store_result(message("last"), 1, MINUTE_MS)
-    assert row_count(path) == 101 - PURGED_PER_WRITE
+    assert row_count(place) == 101 - PURGED_PER_WRITE
     assert results.purge() == 100 - PURGED_PER_WRITE
-    assert row_count(path) == 1
+    assert row_count(place) == 1
 
 
-def test_who_waits_is_woken_by_this_process(results: SqliteResultBackend) -> None:
+def test_who_waits_is_woken_by_this_process(results: DatabaseResultBackend) -> None:
     with waiting(results) as found:
         results.store_result(message(), 42, MINUTE_MS)
     assert found == [42]
 
 
-def test_who_waits_is_woken_by_another_process(results: SqliteResultBackend, path: Path) -> None:
+def test_who_waits_is_woken_by_another_process(results: DatabaseResultBackend, place: str) -> None:
     program = """
         from dramatiq import Message
-        results = SqliteResultBackend(path)
+        results = ResultBackend(place)
         question, answer = (Message("default", "work", (), {}, {}, message_id=name) for name in ("question", "answer"))
         results.store_result(answer, "early", 0)
         value = announced(lambda: results.get_result(question, block=True, timeout=60_000))
         results.store_result(answer, value + 1, 60_000)
     """
-    with other_process(program, path) as other:
+    with other_process(program, place) as other:
         assert other.line() == "waiting"
         with waiting(results, "answer") as found:
             results.store_result(message("question"), 41, MINUTE_MS)
@@ -158,7 +150,7 @@ def test_waiting_does_not_look_at_the_tables_in_vain(path: Path) -> None:
     assert len(looks) == 2  # in the beginning and in the end
 
 
-def test_many_threads_wait_for_a_result_each(results: SqliteResultBackend) -> None:
+def test_many_threads_wait_for_a_result_each(results: DatabaseResultBackend) -> None:
     """More than there may be inotify instances a user: they share one."""
     names = [str(number) for number in range(150)]
     with ExitStack() as threads:
@@ -168,7 +160,7 @@ def test_many_threads_wait_for_a_result_each(results: SqliteResultBackend) -> No
     assert found == [[name] for name in names]
 
 
-def test_a_bell_that_is_deleted_is_hung_up_again(results: SqliteResultBackend, path: Path) -> None:
+def test_a_bell_that_is_deleted_is_hung_up_again(results: DatabaseResultBackend, path: Path) -> None:
     with waiting(results) as found:
         [channel] = (path.with_name(path.name + "-broker") / "bells").iterdir()
         channel.unlink()
@@ -177,8 +169,9 @@ def test_a_bell_that_is_deleted_is_hung_up_again(results: SqliteResultBackend, p
     assert found == [42]
 
 
+@pytest.mark.sqlite_only("inotify wakes those that wait for a file")
 def test_without_inotify_the_tables_are_looked_at(
-    results: SqliteResultBackend, monkeypatch: pytest.MonkeyPatch
+    results: DatabaseResultBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(channels: Path) -> None:
         raise OSError("no inotify here")
@@ -189,21 +182,21 @@ def test_without_inotify_the_tables_are_looked_at(
     assert found == [42]
 
 
-def test_closing_while_somebody_waits_leaves_him_waiting(results: SqliteResultBackend) -> None:
+def test_closing_while_somebody_waits_leaves_him_waiting(results: DatabaseResultBackend) -> None:
     with waiting(results) as found:
         results.close()
         results.store_result(message(), 42, MINUTE_MS)
     assert found == [42]
 
 
-def test_a_closed_backend_opens_again(results: SqliteResultBackend) -> None:
+def test_a_closed_backend_opens_again(results: DatabaseResultBackend) -> None:
     results.store_result(message(), 1, MINUTE_MS)
     results.close()
     results.close()
     assert results.get_result(message()) == 1
 
 
-def test_a_forked_child_stores_what_its_parent_waits_for(results: SqliteResultBackend) -> None:
+def test_a_forked_child_stores_what_its_parent_waits_for(results: DatabaseResultBackend) -> None:
     with pytest.raises(ResultTimeout):
         results.get_result(message(), block=True, timeout=10)
     reading, writing = os.pipe()
@@ -224,14 +217,14 @@ def test_a_forked_child_stores_what_its_parent_waits_for(results: SqliteResultBa
     os.close(writing)
 
 
-def test_an_interruption_does_not_keep_a_result_from_being_stored(results: SqliteResultBackend, path: Path) -> None:
+def test_an_interruption_does_not_keep_a_result_from_being_stored(results: DatabaseResultBackend, place: str) -> None:
     results.store_result(message(), "earlier", MINUTE_MS)
-    assert interrupted(path, lambda: results.store_result(message(), "finished", MINUTE_MS))
+    assert interrupted(place, lambda: results.store_result(message(), "finished", MINUTE_MS))
     assert results.get_result(message()) == "finished"
 
 
 def test_storing_inside_an_open_transaction_is_refused(
-    results: SqliteResultBackend, path: Path, monkeypatch: pytest.MonkeyPatch
+    results: DatabaseResultBackend, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would wait for itself."""
     monkeypatch.setattr("broker.storage.database.BUSY_TIMEOUT_S", 0.1)
@@ -246,16 +239,18 @@ def test_storing_inside_an_open_transaction_is_refused(
     broker.close()
 
 
-def test_tables_of_a_newer_package_are_left_alone(results: SqliteResultBackend, path: Path) -> None:
+def test_tables_of_a_newer_package_are_left_alone(results: DatabaseResultBackend, place: str) -> None:
     results.store_result(message(), 1, MINUTE_MS)
     results.close()
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with open_database(place) as connection:
         connection.execute("UPDATE broker_backend_schema SET version = 99")
     with pytest.raises(SchemaTooNew):
         results.get_result(message())
 
 
-def test_pipelines_and_groups_of_the_same_file_have_results(broker: SqliteBroker, results: SqliteResultBackend) -> None:
+def test_pipelines_and_groups_of_one_database_have_results(
+    broker: SqliteBroker, results: DatabaseResultBackend
+) -> None:
     broker.add_middleware(Results(backend=results, store_results=True))  # type: ignore[no-untyped-call]  # dramatiq's
 
     @dramatiq.actor

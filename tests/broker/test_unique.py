@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import dramatiq
@@ -17,7 +18,9 @@ from broker import SqliteBroker
 from broker.storage import boot_clock, encoding
 from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.unique import Unique, reserve
-from tests.broker.conftest import working
+from tests.broker.conftest import MakeBroker, working
+
+ON_EVERY_ENGINE = True
 
 
 def ready(broker: SqliteBroker) -> int:
@@ -43,6 +46,19 @@ def test_a_key_of_ones_own_wins_over_the_arguments(broker: SqliteBroker) -> None
     for address in ("a", "b"):
         fetch.send_with_options(args=(address,), unique_for=60, unique_key="one at a time")
     assert ready(broker) == 1
+
+
+def test_a_key_may_be_longer_than_an_index_takes(broker: SqliteBroker) -> None:
+    """PostgreSQL refuses entries of 2.7 kB that it cannot compress; SQLite has no limit."""
+    key = "".join(sha256(bytes([number])).hexdigest() for number in range(250))
+
+    @dramatiq.actor(unique_for=60)
+    def fetch() -> None:
+        pass
+
+    for last in ("a", "b", "a"):
+        fetch.send_with_options(unique_key=key + last, concurrency_key=key + last)
+    assert ready(broker) == 2
 
 
 def test_a_key_belongs_to_its_actor(broker: SqliteBroker) -> None:
@@ -129,8 +145,8 @@ def at_once(*calls: Callable[[], object]) -> None:
         thread.join()
 
 
-def test_two_schedulers_send_each_tick_once(broker: SqliteBroker, path: Path) -> None:
-    other = SqliteBroker(path)
+def test_two_schedulers_send_each_tick_once(broker: SqliteBroker, make_broker: MakeBroker) -> None:
+    other = make_broker()
     schedulers = []
     for one in (broker, other):
         one.add_middleware(PeriodiqMiddleware())
@@ -146,6 +162,19 @@ def test_two_schedulers_send_each_tick_once(broker: SqliteBroker, path: Path) ->
     other.close()
 
 
+def test_schedulers_whose_clocks_differ_by_seconds_send_each_tick_once(broker: SqliteBroker) -> None:
+    broker.add_middleware(PeriodiqMiddleware())
+
+    @dramatiq.actor(periodic=cron("* * * * *"))
+    def tick() -> None:
+        pass
+
+    for moment in ("00:00:00", "00:00:03", "00:01:02", "00:01:00"):
+        tick.send_with_options(scheduled_at=f"2026-01-01 {moment}+00:00")
+    assert ready(broker) == 2
+
+
+@pytest.mark.sqlite_only("PostgreSQL's goes by the clock of the server")
 def test_no_tick_is_dropped_when_the_clock_is_set_back(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall clock runs through the same half hour twice; the machine runs for an hour."""
     broker.add_middleware(PeriodiqMiddleware())

@@ -14,7 +14,7 @@ from broker import SqliteBroker
 from broker.debug import BrokerDebug, each_connection
 from broker.engine.batch import WriteBatch
 from broker.engine.prefetch import Prefetcher
-from tests.broker.conftest import wait_until_idle, working
+from tests.broker.conftest import SOONER_THAN_A_POLL_S, wait_until_idle, working
 from tests.support.waiting import wait_for
 
 
@@ -119,7 +119,7 @@ def test_a_message_sent_during_a_claim_is_not_missed(broker: SqliteBroker, monke
         wait_until_idle(broker, "default")
         monkeypatch.setattr(Prefetcher, "book", taken_in)
         note.send()
-        assert seen.wait(5)  # without a second look it would take poll_interval_s
+        assert seen.wait(SOONER_THAN_A_POLL_S)
 
 
 def test_a_slow_look_at_the_tables_keeps_no_message_waiting(broker: SqliteBroker, sender: SqliteBroker) -> None:

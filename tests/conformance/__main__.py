@@ -2,6 +2,7 @@
 
 CHECKOUT is a clone of Dramatiq's repository (github.com/Bogdanp/dramatiq); the lists of excluded tests were made for
 commit 848b35f. The clone is copied and not changed. The run uses the Dramatiq of the copy.
+With `--postgresql` the broker uses a PostgreSQL server, which is started for the run from the installed programs.
 Two tests of `--watch` need `watchdog` (version 6) in .venv or on PYTHONPATH. Takes about three minutes.
 """
 
@@ -12,8 +13,14 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+
+from tests.conformance.databases import SHARED
+from tests.postgresql_server import postgresql_programs, running_server
 
 ROOT = Path(__file__).parents[2]
 # Python imports this module at its start, so every Python process that a test starts uses our broker.
@@ -26,6 +33,9 @@ def main() -> int:
     if not (options.checkout / "tests" / "test_worker.py").exists():
         sys.stderr.write(f"{options.checkout} is not a checkout of Dramatiq with its tests\n")
         return 2
+    if options.postgresql and postgresql_programs() is None:
+        sys.stderr.write("PostgreSQL's server is not installed\n")
+        return 2
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         place = Path(name)
         for part in ("dramatiq", "tests"):
@@ -36,7 +46,17 @@ def main() -> int:
         )
         (place / "site" / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
         (place / "files").mkdir()
-        return subprocess.call(_pytest(place, pytest_options), cwd=place / "suite", env=_environment(place))
+        with _server() if options.postgresql else nullcontext("") as server:
+            command = _pytest(place, pytest_options)
+            return subprocess.call(command, cwd=place / "suite", env=_environment(place, server))
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """Run a PostgreSQL server with the database that all processes share; yields its URL without a database."""
+    with running_server() as server:
+        server.create_database(name=SHARED)
+        yield server.url("")[:-1]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "checkout", type=Path, metavar="CHECKOUT", help="other options go to pytest, such as -k retries"
     )
+    parser.add_argument("--postgresql", action="store_true", help="use a PostgreSQL server instead of SQLite files")
     return parser
 
 
@@ -58,13 +79,16 @@ def _pytest(place: Path, options: list[str]) -> list[str]:
     ]
 
 
-def _environment(place: Path) -> dict[str, str]:
+def _environment(place: Path, server: str) -> dict[str, str]:
     given = os.environ.get("PYTHONPATH", "")
-    paths = [str(place / "suite"), str(place / "site"), str(ROOT), *given.split(os.pathsep)]
+    # The last: dramatiq's command starts itself anew by a name of Python with which it does not find the environment.
+    packages = sysconfig.get_path("purelib")
+    paths = [str(place / "suite"), str(place / "site"), str(ROOT), *given.split(os.pathsep), packages]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "CONFORMANCE_FILES": str(place / "files"),
+        "CONFORMANCE_SERVER": server,
     }
 
 

@@ -18,8 +18,7 @@ import dramatiq
 import pytest
 from dramatiq import Worker
 
-from broker import SqliteRateLimiterBackend, SqliteResultBackend
-
+from .databases import RateLimiterBackend, ResultBackend, TestedBroker, new_database
 from .selection import DEPENDS_ON_NO_BROKER, DOES_NOT_PASS, INSIDE_A_PEER
 from .stand_ins import RabbitmqBroker, RedisBroker, StubBroker
 
@@ -95,7 +94,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     passed = sum(outcome == "passed" for outcome in outcomes.values())
     write = terminalreporter.write_line
     write("")
-    write(f"{passed} of {len(outcomes)} tests that say something about any broker pass on SqliteBroker.")
+    write(f"{passed} of {len(outcomes)} tests that say something about any broker pass on {TestedBroker.__name__}.")
     for test, outcome in outcomes.items():
         if outcome != "passed":
             reason = DOES_NOT_PASS.get(_test_name(test), "NOT EXPECTED" if outcome == "failed" else "see above")
@@ -120,21 +119,28 @@ def _test_name(nodeid: str) -> str:
 
 
 @pytest.fixture
-def stub_broker(tmp_path: Path) -> Iterator[StubBroker]:
+def place(tmp_path: Path) -> Iterator[str]:
+    """The database of one test."""
+    with new_database(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def stub_broker(place: str) -> Iterator[StubBroker]:
     """This project's broker in place of the stub broker."""
-    yield from _in_use(StubBroker(tmp_path / "queue.sqlite3"))
+    yield from _in_use(StubBroker(place))
 
 
 @pytest.fixture
-def rabbitmq_broker(tmp_path: Path) -> Iterator[RabbitmqBroker]:
+def rabbitmq_broker(place: str) -> Iterator[RabbitmqBroker]:
     """This project's broker in place of RabbitMQ."""
-    yield from _in_use(RabbitmqBroker(tmp_path / "queue.sqlite3"))
+    yield from _in_use(RabbitmqBroker(place))
 
 
 @pytest.fixture
-def redis_broker(tmp_path: Path) -> Iterator[RedisBroker]:
+def redis_broker(place: str) -> Iterator[RedisBroker]:
     """This project's broker in place of Redis."""
-    yield from _in_use(RedisBroker(tmp_path / "queue.sqlite3"))
+    yield from _in_use(RedisBroker(place))
 
 
 def _in_use(broker: B) -> Iterator[B]:
@@ -170,9 +176,9 @@ def _at_work(worker: Worker) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def result_backend(tmp_path: Path) -> Iterator[SqliteResultBackend]:
-    """This project's result backend, in the broker's file."""
-    backend = SqliteResultBackend(tmp_path / "queue.sqlite3")
+def result_backend(place: str) -> Iterator[Any]:  # Any: of either engine
+    """This project's result backend, in the broker's database."""
+    backend = ResultBackend(place)
     yield backend
     backend.close()
 
@@ -181,9 +187,9 @@ redis_result_backend = result_backend
 
 
 @pytest.fixture
-def rate_limiter_backend(tmp_path: Path) -> Iterator[SqliteRateLimiterBackend]:
-    """This project's rate limiter backend, in the broker's file."""
-    backend = SqliteRateLimiterBackend(tmp_path / "queue.sqlite3")
+def rate_limiter_backend(place: str) -> Iterator[Any]:  # Any: of either engine
+    """This project's rate limiter backend, in the broker's database."""
+    backend = RateLimiterBackend(place)
     yield backend
     backend.close()
 

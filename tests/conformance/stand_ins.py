@@ -6,33 +6,32 @@ the tables or recorded when they occur.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from dramatiq import Message, Middleware
 from dramatiq.broker import Consumer, MessageProxy
 
-from broker import SqliteBroker
 from broker.engine import message as broker_message
+
+from .databases import TestedBroker, shared_database
 
 __all__ = ["RabbitmqBroker", "RedisBroker", "StubBroker"]
 
 
-class _Peer(SqliteBroker):
-    """A broker that by default uses one file for all processes of the run, as they would share a server."""
+class _Peer(TestedBroker):  # type: ignore[misc]  # of type Any
+    """A broker that by default uses one database for all processes of the run, as they would share a server."""
 
     connection = None  # the suite reads it to check for a server
 
     def __init__(
         self,
-        path: Path | None = None,
+        place: str | None = None,
         *,
         middleware: list[Middleware] | None = None,
-        **_servers: Any,  # Any: hosts and credentials, which a file does not need
+        **_servers: Any,  # Any: hosts and credentials of other servers
     ) -> None:
-        super().__init__(path or Path(os.environ["CONFORMANCE_FILES"], "shared.sqlite3"), middleware=middleware)
+        super().__init__(place or shared_database(), middleware=middleware)
 
 
 class RedisBroker(_Peer):
@@ -51,11 +50,11 @@ class StubBroker(_Peer):
     """Replaces the stub broker, which keeps its messages in memory."""
 
     def __init__(
-        self, path: Path | None = None, *, middleware: list[Middleware] | None = None, fail_fast_default: bool = True
+        self, place: str | None = None, *, middleware: list[Middleware] | None = None, fail_fast_default: bool = True
     ) -> None:
         self.fail_fast_default = fail_fast_default
         self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
-        super().__init__(path, middleware=middleware)
+        super().__init__(place, middleware=middleware)
         self.queues = _Queues(self)
 
     @property
@@ -71,7 +70,8 @@ class StubBroker(_Peer):
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Consumer:
         """Return a consumer with the short default timeout that the suite expects."""
-        return super().consume(queue_name, prefetch, timeout)
+        consumer: Consumer = super().consume(queue_name, prefetch, timeout)
+        return consumer
 
     def flush_all(self) -> None:
         """Drop all messages and the record of rejected ones."""
@@ -125,7 +125,8 @@ class _Queue:
         return data
 
     def qsize(self) -> int:
-        return self._broker.get_queue_message_counts(self._name)[0]
+        ready: int = self._broker.get_queue_message_counts(self._name)[0]
+        return ready
 
     @property
     def unfinished_tasks(self) -> int:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the benchmark."""
     options = _parser().parse_args(arguments)
     sizes = QUICK_SIZES if options.quick else FULL_SIZES
+    sizes = replace(sizes, messages=options.messages or sizes.messages)
     rounds = options.rounds or (1 if options.quick else 3)
     directory = Path(tempfile.mkdtemp(prefix="bench-broker-", dir=options.directory))
     directory.chmod(0o711)  # PostgreSQL's directory in it belongs to another user
@@ -92,10 +94,10 @@ def _available(wanted: list[str], directory: Path, stack: ExitStack) -> tuple[li
             continue
         reason = candidate.missing()
         if reason is None and candidate.server is not None:
-            directory = directory / candidate.server
-            directory.mkdir()
+            own = directory / candidate.key
+            own.mkdir()
             try:
-                servers[candidate.key] = stack.enter_context(STARTERS[candidate.server](directory))
+                servers[candidate.key] = stack.enter_context(STARTERS[candidate.server](own))
             except ServerFailed as failed:
                 reason = str(failed)
         if reason is None:
@@ -143,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small numbers, one round: a check of the benchmark")
     parser.add_argument("--only", nargs="+", choices=rows, default=rows, metavar="ROW", help=f"of {', '.join(rows)}")
     parser.add_argument("--brokers", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--messages", type=int, help=f"of a round of enqueue and drain; {FULL_SIZES.messages}")
     parser.add_argument("--rounds", type=int, help="repetitions of each row; default 3, or 1 with --quick")
     place = Path("/var/tmp")  # noqa: S108  # a new directory is created in it
     parser.add_argument("--directory", type=Path, default=place, help="a directory on the disk to measure; /var/tmp")

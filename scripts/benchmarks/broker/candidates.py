@@ -51,6 +51,30 @@ CANDIDATES = (
         OURS_NORMAL,
     ),
     Candidate(
+        "ours-postgresql",
+        "ours PostgreSQL",
+        "on a PostgreSQL server with fsync and synchronous_commit on: an accepted message survives a power cut",
+        OURS_FULL,
+        ("psycopg",),
+        "postgres",
+        ("postgres", "initdb"),
+    ),
+    *(
+        Candidate(
+            f"ours-relay-{key}",
+            f"ours {title}",
+            f"as ours PostgreSQL; {title} only wakes the workers, through a relay",
+            OURS_FULL,
+            ("psycopg", package),
+            f"relayed-{key}",
+            ("postgres", "initdb", *programs),
+        )
+        for key, title, package, programs in (
+            ("redis", "Redis", "redis", ("redis-server",)),
+            ("rabbitmq", "RabbitMQ", "pika", ("rabbitmq-server", "erl", "epmd")),
+        )
+    ),
+    Candidate(
         "redis",
         "Redis",
         "as installed, snapshots only: a power cut loses up to an hour of accepted messages",

@@ -88,7 +88,7 @@ def _started(candidate: Candidate, folder: Path, servers: dict[str, Server], sta
     """Start the server of a candidate, if it needs one; return why it cannot be measured."""
     if (reason := candidate.missing()) or candidate.server is None:
         return reason
-    directory = folder / candidate.server
+    directory = folder / candidate.key
     directory.mkdir()
     try:
         servers[candidate.key] = stack.enter_context(STARTERS[candidate.server](directory))

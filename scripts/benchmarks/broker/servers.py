@@ -8,12 +8,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from broker.postgresql import PostgresqlBroker
 from scripts.benchmarks.broker.candidates import program
 
 __all__ = ["STARTERS", "Server", "ServerFailed"]
@@ -91,10 +94,35 @@ def postgres(directory: Path) -> Iterator[Server]:
         yield Server(f"postgresql://bench@127.0.0.1:{port}/postgres", pid)
 
 
+@contextmanager
+def relayed(transport: Callable[[Path], AbstractContextManager[Server]], directory: Path) -> Iterator[Server]:
+    """Run PostgreSQL, a transport, and a relay between them; the URL has both, separated by a space.
+
+    CPU time and memory of the server are PostgreSQL's alone.
+    """
+    folders = directory / "postgres", directory / "transport"
+    for folder in folders:
+        folder.mkdir()
+    with postgres(folders[0]) as database, transport(folders[1]) as carrier:
+        broker = PostgresqlBroker(database.url)
+        broker.admin.queue_stats()  # creates the tables, without which a relay waits
+        broker.close()
+        command = [sys.executable, "-m", "scripts.benchmarks.broker.relay", database.url, carrier.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                if process.stdout is None or process.stdout.readline() != "active\n":
+                    raise ServerFailed("the relay did not start")
+                yield Server(f"{database.url} {carrier.url}", database.pid)
+            finally:
+                process.terminate()
+
+
 STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "redis": redis,
     "rabbitmq": rabbitmq,
     "postgres": postgres,
+    "relayed-redis": partial(relayed, redis),
+    "relayed-rabbitmq": partial(relayed, rabbitmq),
 }
 
 

@@ -13,6 +13,7 @@ import dramatiq
 from dramatiq.broker import Broker
 
 from broker import SqliteBroker
+from broker.relay import RelayedBroker
 from scripts.benchmarks.broker.run_log import RunLog
 
 __all__ = ["Target"]
@@ -81,6 +82,8 @@ def _made_by(module: str, name: str) -> Any:  # Any: packages may be missing, an
 _MAKERS: dict[str, Any] = {  # Any: as above
     "ours-full": lambda path: SqliteBroker(path, synchronous="FULL"),
     "ours-normal": lambda path: SqliteBroker(path, synchronous="NORMAL"),
+    "ours-postgresql": _made_by("broker.postgresql", "PostgresqlBroker"),
+    **{f"ours-relay-{transport}": lambda urls: RelayedBroker(*urls.split()) for transport in ("redis", "rabbitmq")},
     "redis": _made_by("dramatiq.brokers.redis", "RedisBroker"),
     "rabbitmq": _made_by("dramatiq.brokers.rabbitmq", "RabbitmqBroker"),
     "postgres": _dramatiq_postgres,
@@ -123,6 +126,8 @@ def _fill_dramatiq_sqlite(broker: Any, messages: list[dramatiq.Message[Any]]) ->
 
 _FILLERS: dict[str, Any] = {  # Any: each function is for one broker class
     "SqliteBroker": _fill_ours,
+    "PostgresqlBroker": _fill_ours,
+    "RelayedBroker": _fill_ours,
     "RedisBroker": _fill_redis,
     "PostgresBroker": _fill_postgres,
     "SQLiteBroker": _fill_dramatiq_sqlite,

@@ -115,7 +115,7 @@ def grow_and_shrink(recording: Recording, path: Path, synchronous: Synchronous) 
     for number in range(4):
         with recording.promised(f"after {number}", place=WAITING):
             broker.enqueue(message(f"after {number}"))
-        BrokerDebug(broker).database.shrink(pages=12)
+        BrokerDebug(broker).database.shrink(pages=12, spare=0)
     broker.close()
 
 
