@@ -6,6 +6,8 @@ from pathlib import Path
 
 from media.container.boxes import BoxReader, IsoBox
 from media.errors import Refused
+from media.process import source_file
+from media.process.source_file import open_source
 
 
 def groups(path: Path) -> dict[int, int]:
@@ -14,8 +16,8 @@ def groups(path: Path) -> dict[int, int]:
     For a malformed file it contains the tracks that could be read.
     """
     found: dict[int, int] = {}
-    with path.open("rb") as file:
-        reader = BoxReader(file, path.stat().st_size)
+    with open_source(path) as file:
+        reader = BoxReader(file, source_file.size_bytes(path))
         try:
             for track in _tracks(reader):
                 header = reader.child(track, b"tkhd")

@@ -21,6 +21,7 @@ from media.container import channel_layouts, libav_enums, signature, structure
 from media.container.patched import PatchedFile
 from media.errors import Refused
 from media.limits import MAX_PIXELS, MAX_STREAMS
+from media.process.source_file import is_partial
 
 VIDEO_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "h263", "mjpeg", "prores"}
 # Cheap to decode, maintained, and found in MP4, QuickTime or Matroska.
@@ -68,7 +69,8 @@ def open_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, cha
     container_name = signature.check(path)
     patches = structure.of(path, container_name).patches
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(PatchedFile(path, patches)) if patches else f"file:{path.absolute()}"
+        is_plain = not patches and not is_partial(path)
+        source = f"file:{path.absolute()}" if is_plain else stack.enter_context(PatchedFile(path, patches))
         stack.enter_context(translate_errors())
         container = stack.enter_context(
             av.open(source, "r", FORMATS[container_name], options=OPTIONS, metadata_errors="replace")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from media.process.source_file import open_source
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:
@@ -24,7 +26,7 @@ class PatchedFile:
     """
 
     def __init__(self, path: Path, patches: Sequence[Patch]) -> None:
-        self._file = path.open("rb")
+        self._file = open_source(path)
         self._patches = sorted(patches, key=lambda patch: patch.offset)
         self._offsets = [patch.offset for patch in self._patches]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from media.container.boxes import is_type
 from media.errors import Refused
+from media.process.source_file import open_source
 
 HEAD_BYTES = 64
 EBML = bytes.fromhex("1A45DFA3")
@@ -29,7 +30,7 @@ def check(path: Path) -> str:
     Raises:
         Refused: empty_file, not_a_video.
     """
-    with path.open("rb") as file:
+    with open_source(path) as file:
         head = file.read(HEAD_BYTES)
     if not head:
         raise Refused("empty_file", "The file is empty (0 bytes).")

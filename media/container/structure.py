@@ -16,6 +16,8 @@ from media.container import ebml, edits
 from media.container.boxes import BoxReader, IsoBox, hiding
 from media.container.patched import Patch
 from media.errors import Refused
+from media.process import source_file
+from media.process.source_file import open_source
 
 # A search checks them, so that it does not find "moov" in coded sound.
 MOOV_FIRST_CHILDREN = frozenset({b"mvhd", b"cmov"})
@@ -55,14 +57,13 @@ def of(path: Path, container: str) -> Structure:
     Raises:
         Refused: truncated: there is no index; damaged: the structure is invalid, or has too many parts.
     """
-    status = path.stat()
-    return _of(path, container, (status.st_size, status.st_mtime_ns, status.st_ino))
+    return _of(path, container, source_file.version(path))
 
 
 @lru_cache(maxsize=8)  # an upload is opened ten times in one stage
 def _of(path: Path, container: str, version: tuple[int, int, int]) -> Structure:
     size = version[0]
-    with path.open("rb") as file:
+    with open_source(path) as file:
         if container == "matroska":
             return _of_matroska(file, size)
         return _TopLevelBoxes(BoxReader(file, size)).structure()

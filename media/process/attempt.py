@@ -49,7 +49,8 @@ class OutputFiles:
 def output_files(targets: Sequence[Path]) -> Iterator[OutputFiles]:
     """Make the output files of an attempt in a hidden directory beside the first target; remove it at the end.
 
-    Directories that killed processes left for this target are removed first. A living process has a lock on its own.
+    Directories that killed processes left for files with the same stem (their names up to the first dot) are removed
+    first. A living process has a lock on its own.
 
     Args:
         targets: in one file system; their folders exist.
@@ -58,7 +59,7 @@ def output_files(targets: Sequence[Path]) -> Iterator[OutputFiles]:
         OSError: they cannot be made.
     """
     folder, name = targets[0].parent, targets[0].name
-    for stale in folder.glob(f".{name}.*.attempt"):
+    for stale in folder.glob(f".{name.partition('.')[0]}.*.attempt"):
         _remove_unlocked(stale)
     directory = folder / f".{name}.{secrets.token_hex(8)}.attempt"
     directory.mkdir(mode=0o700)

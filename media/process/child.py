@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from media.errors import OutOfMemory, Refused
-from media.process import files, memory, sandbox
+from media.process import files, memory, sandbox, source_file
 from media.process.landlock import FileAccess
 from media.process.output import JsonLinesOutput, Output, Progress, TerminalOutput
 from media.process.protocol import (
@@ -100,6 +100,7 @@ def _run_work(
     try:
         for folder in filled:
             folder.mkdir(parents=True, exist_ok=True)
+        source_file.attach()
         sandbox.enter(_limits(), _file_access(read, written, filled))
         # Any: looked up by name
         run: Work = getattr(importlib.import_module(module), function)

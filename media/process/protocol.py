@@ -5,7 +5,11 @@ The parent does not import `media.process.child`, which parses command lines and
 
 from __future__ import annotations
 
+import struct
+
 ENV_PARENT_PIPE, ENV_CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_CPU_S"
+ENV_SOURCE = "MEDIA_SOURCE"  # of a source that lacks blocks: JSON of `media.process.block_server`
+BLOCK_NUMBER, FETCHED = struct.Struct("<Q"), b"\1"  # a request for a block, and its answer
 EXIT_REFUSED, EXIT_OUT_OF_MEMORY = 3, 4  # 2 is a wrong command line
 EXIT_INTERNAL_ERROR = 70  # sysexits.h: an error in the program
 

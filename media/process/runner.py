@@ -1,8 +1,9 @@
 """Runs a stage of media work in a sandboxed child process and returns its result, or raises why there is none.
 
 Workers import this module, so it imports no video library, directly or indirectly. The child is exec'd, so it inherits
-no lock and no open file. It gets an almost empty environment and can start no process. It ends with this process: its
-standard input is a pipe of this process, and the end of the pipe ends the child.
+no lock, and no open file but a socket to this process (`media.process.block_server`). It gets an almost empty
+environment and can start no process. It ends with this process: its standard input is a pipe of this process, and the
+end of the pipe ends the child.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from loguru import logger
 from media.errors import ChildError, ChildFailed, DeadlineExceeded, InternalError, OutOfMemory, Refused, Stopped
 from media.process import memory, sandbox
 from media.process.attempt import output_files, remove_abandoned
+from media.process.block_server import BlockServer, PartialSource
 from media.process.files import ENV_ATTEMPT_DIR, remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
 from media.process.protocol import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY, no_such_file
@@ -37,6 +39,7 @@ __all__ = [
     "DeadlineExceeded",
     "InternalError",
     "OutOfMemory",
+    "PartialSource",
     "Refused",
     "Stopped",
     "remove_abandoned",
@@ -65,6 +68,7 @@ def run(
     deadline_s: float,
     cpu_s: float | None = None,
     outputs: Sequence[Path] = (),
+    source: PartialSource | None = None,
     memory_bytes: int | None = None,
     on_progress: Callable[[float], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -78,23 +82,25 @@ def run(
         cpu_s: CPU time after which the kernel kills it; None allows all cores until the deadline.
         outputs: those of the arguments that are files to write. The child writes other files instead, which are renamed
             when it has succeeded. Without them it may make and replace files in the folders of its arguments.
+        source: of which blocks may be missing; one of the arguments is its name.
         memory_bytes: memory of its own, without the pages of libraries, that the child may use; None allows 1 GiB.
         on_progress: called in this thread with the share done, 0 to 1.
         stop: asked every `POLL_INTERVAL_S`, in this thread; True ends the work.
 
     Raises:
         Refused, OutOfMemory, DeadlineExceeded, ChildFailed, InternalError, Stopped: see `media.errors`.
+        Also what the source raises when it fetches a block.
     """
     cpu_s = deadline_s * (os.cpu_count() or 1) if cpu_s is None else cpu_s
     limits = _Limits(deadline_s, cpu_s, memory_bytes or DEFAULT_MEMORY_BYTES)
     _log_missing_features()
     if not outputs:
-        return _run(stage, arguments, limits, {}, on_progress, stop)
+        return _run(stage, arguments, limits, {}, source, on_progress, stop)
     with contextlib.ExitStack() as stack:
         with _file_errors():
             made = stack.enter_context(output_files(outputs))
         replaced = [made.argument(argument) for argument in arguments]
-        result = _run(stage, replaced, limits, {ENV_ATTEMPT_DIR: str(made.directory)}, on_progress, stop)
+        result = _run(stage, replaced, limits, {ENV_ATTEMPT_DIR: str(made.directory)}, source, on_progress, stop)
         with _file_errors():
             made.keep()
     return result
@@ -123,24 +129,35 @@ def _run(
     arguments: Sequence[str],
     limits: _Limits,
     environment: Mapping[str, str],
+    source: PartialSource | None,
     on_progress: Callable[[float], None] | None,
     stop: Callable[[], bool] | None,
 ) -> dict[str, Any]:  # Any: JSON
+    with BlockServer(source) as blocks:
+        child = _start_or_raise(stage, arguments, limits, environment, blocks)
+        reader, faults = _OutputReader(child, on_progress or _ignore_progress), FaultMonitor()
+        try:
+            blocks.start()
+            for _ in reader.read():
+                blocks.check()
+                _check(child.pid, reader.began, limits, stop)
+                _check_faults(child.pid, faults)
+        finally:
+            _kill(child)
+            _remove_temporary_files(arguments, child.pid)
+        blocks.check()  # before the result, which libav may have made of less
+    return reader.result(limits.deadline_s, limits.memory_bytes)
+
+
+def _start_or_raise(
+    stage: str, arguments: Sequence[str], limits: _Limits, environment: Mapping[str, str], blocks: BlockServer
+) -> subprocess.Popen[bytes]:
     try:
-        child = _start(stage, arguments, limits, environment)
+        return _start(stage, arguments, limits, {**environment, **blocks.environment}, blocks.descriptors)
     except OSError as error:
         if error.errno not in {errno.ENOMEM, errno.EAGAIN}:
             raise
         raise OutOfMemory("the machine cannot start another process", limit_bytes=limits.memory_bytes) from error
-    reader, faults = _OutputReader(child, on_progress or _ignore_progress), FaultMonitor()
-    try:
-        for _ in reader.read():
-            _check(child.pid, reader.began, limits, stop)
-            _check_faults(child.pid, faults)
-    finally:
-        _kill(child)
-        _remove_temporary_files(arguments, child.pid)
-    return reader.result(limits.deadline_s, limits.memory_bytes)
 
 
 def sandbox_report() -> dict[str, Any]:  # Any: JSON
@@ -155,7 +172,9 @@ def _log_missing_features() -> None:
         logger.warning("Sandbox: {}", detail)
 
 
-def _start(stage: str, arguments: Sequence[str], limits: _Limits, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    stage: str, arguments: Sequence[str], limits: _Limits, extra: Mapping[str, str], descriptors: Sequence[int]
+) -> subprocess.Popen[bytes]:
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -176,6 +195,7 @@ def _start(stage: str, arguments: Sequence[str], limits: _Limits, extra: Mapping
         stderr=subprocess.PIPE,
         start_new_session=True,
         close_fds=True,
+        pass_fds=descriptors,
         bufsize=0,
     )
 

@@ -22,7 +22,7 @@ from media.errors import Refused
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
 from media.picture.formats import FormatScanner, PictureFormats
-from media.process import memory
+from media.process import memory, source_file
 from media.reading import timeline
 from media.reading.facts import Audio, Facts, MediaWarning
 from media.reading.timeline import Timeline
@@ -81,7 +81,7 @@ def _scan(path: Path, container_name: str) -> _PacketScan:
     try:
         return _scan_packets(path, container_name)
     except Refused as refusal:
-        is_truncated = structure.of(path, container_name).declared_end > path.stat().st_size
+        is_truncated = structure.of(path, container_name).declared_end > source_file.size_bytes(path)
         if refusal.code in {"damaged", "no_video"} and is_truncated:
             detail = "The file breaks off in the middle of its table of contents. Upload it again."
             raise Refused("truncated", detail) from refusal
@@ -215,7 +215,7 @@ def _read_times(container: InputContainer, stream: VideoStream, scanner: FormatS
 def _is_end_missing(path: Path, name: str, streams: tuple[VideoStream, AudioStream | None], times: Timeline) -> bool:
     """Return whether a little is missing at the file's end; raise Refused if more is: truncated, damaged."""
     stream, sound_stream = streams
-    size, outline, present_s = path.stat().st_size, structure.of(path, name), times.grid().duration_s
+    size, outline, present_s = source_file.size_bytes(path), structure.of(path, name), times.grid().duration_s
     if name == "matroska":
         return completeness.check(completeness.of_clusters(float(times.origin_s), present_s, size, outline))
     measured = completeness.of_samples(stream, sound_stream, present_s, size, outline)
@@ -311,7 +311,7 @@ def _facts(
         vfr=not times.constant,
         frames=len(times.times),
         duration_s=whole.duration_s,
-        size_bytes=path.stat().st_size,
+        size_bytes=source_file.size_bytes(path),
         audio=_audio(sound, sounds, times.origin_s),
         warnings=(MediaWarning.SOUND_UNREADABLE,) if sounds and sound is None else (),
     )
