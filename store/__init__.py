@@ -6,7 +6,7 @@ which this package does not use.
 """
 
 from store.connection import Store
-from store.errors import DatabaseReplaced, DatabaseUnavailable
+from store.errors import CommitUnclear, DatabaseReplaced, DatabaseUnavailable
 from store.sealing import Sealer
 
-__all__ = ["DatabaseReplaced", "DatabaseUnavailable", "Sealer", "Store"]
+__all__ = ["CommitUnclear", "DatabaseReplaced", "DatabaseUnavailable", "Sealer", "Store"]

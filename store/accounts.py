@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, true, update
 
 from store import rows
 from store.states import AccountStatus, AfterFailure
-from store.tables import accounts
+from store.tables import account_schedules, accounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,7 @@ class Account:
     """One connected account. Columns are explained in `store.tables`."""
 
     id: str
+    owner_id: str
     platform: str
     variant: str
     remote_id: str
@@ -36,18 +37,37 @@ class Account:
         object.__setattr__(self, "after_failure", AfterFailure(self.after_failure))
 
 
+class OtherOwners(Exception):
+    """Another owner has connected the account: it has to disconnect it first."""
+
+
 def connect(connection: Connection, account: Account) -> str:
-    """Insert an account, or update the tokens of the existing one, whose settings stay; return its id."""
-    known = connection.scalar(
-        select(accounts.c.id).where(accounts.c.platform == account.platform, accounts.c.remote_id == account.remote_id)
+    """Insert an account, or update the tokens of the existing one, whose settings stay; return its id.
+
+    An account that its owner has disconnected may be taken over by another one. Its posts still count for the limits,
+    which are the platform's; its settings are those of a new account.
+
+    Raises:
+        OtherOwners: see there.
+    """
+    known = rows.fetch_one(
+        connection,
+        select(accounts).where(accounts.c.platform == account.platform, accounts.c.remote_id == account.remote_id),
+        Account,
     )
     values = {name: getattr(account, name) for name in Account.__dataclass_fields__}
     if known is None:
         connection.execute(accounts.insert().values(**values))
         return account.id
-    del values["id"], values["created_at"], values["after_failure"]
-    connection.execute(update(accounts).where(accounts.c.id == known).values(**values, refreshing_until=None))
-    return str(known)
+    if known.owner_id == account.owner_id:
+        del values["created_at"], values["after_failure"]
+    elif known.status is AccountStatus.DISCONNECTED:
+        connection.execute(account_schedules.delete().where(account_schedules.c.account_id == known.id))
+    else:
+        raise OtherOwners(known.id)
+    del values["id"]
+    connection.execute(update(accounts).where(accounts.c.id == known.id).values(**values, refreshing_until=None))
+    return known.id
 
 
 def get(connection: Connection, account_id: str) -> Account | None:
@@ -56,8 +76,17 @@ def get(connection: Connection, account_id: str) -> Account | None:
 
 
 def list_all(connection: Connection) -> list[Account]:
-    """Return all accounts that are not disconnected."""
-    query = select(accounts).where(accounts.c.status != AccountStatus.DISCONNECTED)
+    """Return the accounts of all owners that are not disconnected."""
+    return _undisconnected(connection, true())
+
+
+def list_of(connection: Connection, owner_id: str) -> list[Account]:
+    """Return the accounts of an owner that are not disconnected."""
+    return _undisconnected(connection, accounts.c.owner_id == owner_id)
+
+
+def _undisconnected(connection: Connection, condition: ColumnElement[bool]) -> list[Account]:
+    query = select(accounts).where(accounts.c.status != AccountStatus.DISCONNECTED, condition)
     return rows.fetch_all(
         connection, query.order_by(accounts.c.platform, accounts.c.created_at, accounts.c.id), Account
     )
@@ -79,10 +108,10 @@ def unusable(connection: Connection, now: datetime) -> dict[str, int]:
     }
 
 
-def connected(connection: Connection) -> list[Account]:
-    """Return the accounts for which publications are created."""
+def connected(connection: Connection, owner_id: str) -> list[Account]:
+    """Return the accounts of an owner for which publications are created."""
     usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # posts wait until the owner connects it again
-    query = select(accounts).where(accounts.c.status.in_(usable))
+    query = select(accounts).where(accounts.c.status.in_(usable), accounts.c.owner_id == owner_id)
     return rows.fetch_all(
         connection, query.order_by(accounts.c.platform, accounts.c.created_at, accounts.c.id), Account
     )

@@ -14,6 +14,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, select, update
 
 from store import rows, sessions
+from store.owners import DEFAULT_OWNER
 from store.tables import api_keys
 
 PREFIX = "vidprod_"
@@ -31,14 +32,20 @@ class ApiKey:
     """A key without its secret. Columns are explained in `store.tables`."""
 
     id: str
+    owner_id: str
     name: str
     key_hash: str
     created_at: datetime
     revoked_at: datetime | None = None
 
+    @property
+    def full_name(self) -> str:
+        """Return its name, with its owner unless that is the default one."""
+        return self.name if self.owner_id == DEFAULT_OWNER else f"{self.name} (owner {self.owner_id})"
+
 
 class NameTaken(Exception):
-    """A key with this name exists: choose another name, or revoke that key first."""
+    """A key of its owner with this name exists: choose another name, or revoke that key first."""
 
 
 def new_key() -> str:
@@ -55,17 +62,19 @@ def add(connection: Connection, key: ApiKey) -> None:
     """Store a key.
 
     Raises:
-        NameTaken: a key that is not revoked has this name.
+        NameTaken: a valid key of its owner has this name.
     """
-    if named(connection, key.name) is not None:
+    if named(connection, key.owner_id, key.name) is not None:
         raise NameTaken(key.name)
     values = {name: getattr(key, name) for name in ApiKey.__dataclass_fields__}
     connection.execute(api_keys.insert().values(**values))
 
 
-def named(connection: Connection, name: str) -> ApiKey | None:
-    """Return the key with this name that is not revoked, or None."""
-    query = select(api_keys).where(api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
+def named(connection: Connection, owner_id: str, name: str) -> ApiKey | None:
+    """Return the key of an owner with this name that is not revoked, or None."""
+    query = select(api_keys).where(
+        api_keys.c.owner_id == owner_id, api_keys.c.name == name, api_keys.c.revoked_at.is_(None)
+    )
     return rows.fetch_one(connection, query, ApiKey)
 
 
@@ -80,8 +89,14 @@ def list_all(connection: Connection) -> list[ApiKey]:
     return rows.fetch_all(connection, select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id), ApiKey)
 
 
+def list_of(connection: Connection, owner_id: str) -> list[ApiKey]:
+    """Return the keys of an owner that are not revoked."""
+    query = select(api_keys).where(api_keys.c.revoked_at.is_(None), api_keys.c.owner_id == owner_id)
+    return rows.fetch_all(connection, query, ApiKey)
+
+
 def list_valid(connection: Connection) -> list[ApiKey]:
-    """Return the keys that are not revoked."""
+    """Return the keys of all owners that are not revoked."""
     return rows.fetch_all(connection, select(api_keys).where(api_keys.c.revoked_at.is_(None)), ApiKey)
 
 

@@ -17,6 +17,7 @@ class MediaOutcome(StrEnum):
     CRASHED = "crashed"  # a signal ended the child
     INTERNAL_ERROR = "internal_error"  # the child ended with an exception of our own code
     DISK_FULL = "disk_full"  # the disk had no room for the part; the work waits for it
+    STORAGE_UNAVAILABLE = "storage_unavailable"  # the storage of the files did not answer; the work waits for it
     INTERRUPTED = "interrupted"  # the worker ended; the file may or may not be the cause
 
 

@@ -34,31 +34,45 @@ class CalendarPost(PredictedPost):
     held: bool
 
 
-def started(connection: Connection, begin: datetime, end: datetime, limit: int) -> list[CalendarPost]:
-    """Return the first publications that have started in a time, also on accounts that are disconnected."""
-    owners = publications.c.account_id.in_(select(accounts.c.id))  # so that the index of starts, by account, is used
+def started(connection: Connection, owner_id: str, begin: datetime, end: datetime, limit: int) -> list[CalendarPost]:
+    """Return an owner's first publications that have started in a time, also on accounts that are disconnected."""
+    on_accounts = publications.c.account_id.in_(
+        select(accounts.c.id)
+    )  # so that the index of starts, by account, is used
     query = _facts().where(
-        owners, is_started(publications), publications.c.started_at >= begin, publications.c.started_at < end
-    )
+        on_accounts, is_started(publications), publications.c.started_at >= begin, publications.c.started_at < end,
+        jobs.c.owner_id == owner_id,
+    )  # fmt: skip
     query = query.order_by(publications.c.started_at, publications.c.id).limit(limit)
     return [CalendarPost(*row) for row in connection.execute(query)]
 
 
-def waiting_ids(connection: Connection, limit: int) -> list[str]:
-    """Return the ids of the first publications that wait, by account and in their order."""
-    query = select(publications.c.id).where(
-        is_open(publications), publications.c.status == PublicationStatus.WAITING, publications.c.started_at.is_(None)
+def waiting_ids(connection: Connection, owner_id: str, limit: int) -> list[str]:
+    """Return the ids of an owner's first publications that wait, by account and in their order."""
+    query = (
+        select(publications.c.id)
+        .join(jobs, jobs.c.id == publications.c.job_id)
+        .where(
+            jobs.c.owner_id == owner_id,
+            is_open(publications),
+            publications.c.status == PublicationStatus.WAITING,
+            publications.c.started_at.is_(None),
+        )
     )
     ordered = query.order_by(publications.c.account_id, publications.c.job_order, publications.c.segment_number)
     return list(connection.scalars(ordered.limit(limit)))
 
 
-def waiting(connection: Connection, publication_ids: Sequence[str]) -> dict[str, CalendarPost]:
-    """Return those of some publications that wait, by id."""
+def waiting(connection: Connection, owner_id: str, publication_ids: Sequence[str]) -> dict[str, CalendarPost]:
+    """Return those of some publications that wait and are an owner's, by id."""
     found: dict[str, CalendarPost] = {}
     for first in range(0, len(publication_ids), IDS_PER_QUERY):
         some = publication_ids[first : first + IDS_PER_QUERY]
-        query = _facts().where(publications.c.id.in_(some), publications.c.status == PublicationStatus.WAITING)
+        query = _facts().where(
+            jobs.c.owner_id == owner_id,
+            publications.c.id.in_(some),
+            publications.c.status == PublicationStatus.WAITING,
+        )
         found |= {row[0]: CalendarPost(*row) for row in connection.execute(query)}
     return found
 

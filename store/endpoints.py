@@ -181,9 +181,11 @@ def drop_backlog(connection: Connection, endpoint_id: str, *, keep: int, before:
     return given_up
 
 
-def in_trouble(connection: Connection) -> list[Endpoint]:
-    """Return the endpoints that are disabled, or whose last attempt failed, oldest first."""
+def in_trouble(connection: Connection, owner_id: str | None) -> list[Endpoint]:
+    """Return the endpoints of an owner, or of all, that are disabled or whose last attempt failed, oldest first."""
     query = select(endpoints).where(or_(endpoints.c.state == EndpointState.DISABLED, endpoints.c.failures > 0))
+    if owner_id is not None:
+        query = query.where(endpoints.c.owner_id == owner_id)
     return rows.fetch_all(connection, query.order_by(endpoints.c.created_at), Endpoint)
 
 

@@ -1,6 +1,7 @@
-"""The errors about the database file, with messages for its operator.
+"""The errors about the database, with messages for its operator.
 
 StoreError
+├── CommitUnclear         read whether it was written, before it is written again
 └── DatabaseUnavailable   nothing was written; remove the cause, then try again
     └── DatabaseReplaced  the file is not the one that this process opened; restart the machine
 """
@@ -31,6 +32,34 @@ REASONS: dict[int, tuple[str, str]] = {
 """SQLite's result codes (sqlite.org/rescode.html) → our reason and its sentence."""
 
 
+UNREACHABLE = ("unreachable", "the database server cannot be reached")
+READ_ONLY = ("unreachable", "the database server cannot be written: it is a standby, or read-only")
+READ_ONLY_STATE = "25006"
+NOT_MIGRATED = ("not_migrated", "the database has no tables of this version; run the migrations")
+SERVER_REASONS: dict[str, tuple[str, str]] = {
+    "08": UNREACHABLE,
+    "57P01": UNREACHABLE,  # admin_shutdown
+    "57P02": UNREACHABLE,  # crash_shutdown
+    "57P03": UNREACHABLE,  # cannot_connect_now
+    "25P03": ("unreachable", "the database server has ended a transaction that was idle for too long"),
+    "3D000": ("missing", "there is no database"),
+    "28": ("no_permission", "the database server refuses the user or the password"),
+    "42501": ("no_permission", "the database user has no permission to use the tables"),
+    READ_ONLY_STATE: READ_ONLY,
+    "53100": ("disk_full", "the disk is full"),
+    "53": ("unreachable", "the database server has no free connection or memory"),
+    "58": ("disk_error", "the disk of the database server reports an error"),
+    "XX001": ("damaged", "the database is damaged"),
+    "XX002": ("damaged", "the database is damaged"),
+    "55P03": ("locked", "another transaction keeps the rows locked"),  # lock_not_available
+    "40P01": ("locked", "another transaction keeps the rows locked"),  # deadlock_detected
+    "40001": ("locked", "another transaction keeps the rows locked"),  # serialization_failure
+    "42P01": NOT_MIGRATED,  # undefined_table
+    "42703": NOT_MIGRATED,  # undefined_column
+}
+"""PostgreSQL's SQLSTATE or its class (Appendix A of its manual) → our reason and its sentence."""
+
+
 class StoreError(Exception):
     """Base class of the store's errors."""
 
@@ -48,6 +77,17 @@ class DatabaseUnavailable(StoreError):
         super().__init__(f"{sentence} ({log_detail})" if log_detail else sentence)
         self.reason = reason
         self.sentence = sentence
+
+
+class CommitUnclear(StoreError):
+    """The connection ended during COMMIT, and the server does not say whether the transaction is committed.
+
+    A message that is delivered again begins with a guard on the state, which shows whether it was.
+    """
+
+    def __init__(self, transaction_id: str) -> None:
+        """Name the transaction."""
+        super().__init__(f"the connection was lost during the commit of transaction {transaction_id}: outcome unknown")
 
 
 def locked(holder: str) -> DatabaseUnavailable:
@@ -73,11 +113,22 @@ def unavailable(error: BaseException) -> DatabaseUnavailable | None:
     if isinstance(error, DBAPIError):
         error = error.orig or error
     if not isinstance(error, sqlite3.Error):
-        return None
+        return _of_server(error)
     if str(error).startswith(("no such table", "no such column")):
         return DatabaseUnavailable("not_migrated", "the database has no tables of this version; run the migrations")
     code = getattr(error, "sqlite_errorcode", None) or 0
     known = REASONS.get(code) or REASONS.get(code & 0xFF)
+    return None if known is None else DatabaseUnavailable(*known)
+
+
+def _of_server(error: BaseException) -> DatabaseUnavailable | None:
+    """Return the `DatabaseUnavailable` for an error of psycopg, which is recognised by its attribute `sqlstate`."""
+    if not hasattr(error, "sqlstate"):
+        return None
+    if error.sqlstate is None:  # the server was not reached, or the connection has ended
+        is_lost = "OperationalError" in {kind.__name__ for kind in type(error).__mro__}
+        return DatabaseUnavailable(*UNREACHABLE, log_detail=str(error).partition("\n")[0]) if is_lost else None
+    known = SERVER_REASONS.get(error.sqlstate) or SERVER_REASONS.get(error.sqlstate[:2])
     return None if known is None else DatabaseUnavailable(*known)
 
 

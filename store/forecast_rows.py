@@ -69,8 +69,11 @@ class UnrenderedPart:
 
 def open_posts(connection: Connection, account_id: str) -> Iterator[OpenPost]:
     """Yield the open publications of an account in their order, as they are read from the database."""
-    found = connection.execute(_OPEN_POSTS, {"account": account_id}, execution_options={"yield_per": ROWS_AT_A_TIME})
-    return (OpenPost(*row) for row in found)
+    options = {"yield_per": ROWS_AT_A_TIME}
+    # Closed also if the caller needs no more: PostgreSQL keeps the cursor of a query that is not read to its end.
+    with connection.execute(_OPEN_POSTS, {"account": account_id}, execution_options=options) as found:
+        for row in found:
+            yield OpenPost(*row)
 
 
 def posts_wanted_now(connection: Connection, account_id: str) -> list[OpenPost]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
+from store import rows
 from store.boot_clock import BootTime
 from store.tables import marks
 
 
 def record(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> None:
     """Record that the named work runs now."""
-    values = {"at": now, "boot": boot_time.boot, "boot_s": boot_time.seconds}
-    if connection.execute(update(marks).where(marks.c.name == name).values(**values)).rowcount == 0:
-        connection.execute(marks.insert().values(name=name, **values))
+    values = {"name": name, "at": now, "boot": boot_time.boot, "boot_s": boot_time.seconds}
+    rows.upsert(connection, marks, values)
 
 
 @dataclass(frozen=True)

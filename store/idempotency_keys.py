@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 
 from store import rows
+from store.locks import LockClass, lock
 from store.tables import idempotency_keys
 
 
@@ -24,6 +25,12 @@ class StoredAnswer:
     expires_at: datetime
 
 
+def get_locked(connection: Connection, key_hash: str, now: datetime) -> StoredAnswer | None:
+    """Return the unexpired answer of a key, or None; no other transaction stores one before the end of this one."""
+    lock(connection, LockClass.IDEMPOTENCY_KEY, key_hash)
+    return get(connection, key_hash, now)
+
+
 def get(connection: Connection, key_hash: str, now: datetime) -> StoredAnswer | None:
     """Return the unexpired answer of a key, or None."""
     query = select(idempotency_keys).where(idempotency_keys.c.key_hash == key_hash, idempotency_keys.c.expires_at > now)
@@ -33,11 +40,10 @@ def get(connection: Connection, key_hash: str, now: datetime) -> StoredAnswer | 
 def add(connection: Connection, answer: StoredAnswer) -> None:
     """Store an answer; replace an expired one of the same key.
 
-    Call `get` first, in the same transaction.
+    Call `get_locked` first, in the same transaction.
     """
-    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.key_hash == answer.key_hash))
     values = {name: getattr(answer, name) for name in StoredAnswer.__dataclass_fields__}
-    connection.execute(idempotency_keys.insert().values(**values))
+    rows.upsert(connection, idempotency_keys, values)
 
 
 def purge(connection: Connection, now: datetime) -> int:

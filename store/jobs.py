@@ -29,6 +29,7 @@ class Job:
     """A video and its options. Columns are explained in `store.tables`."""
 
     id: str
+    owner_id: str
     status: JobStatus
     video_path: str
     created_at: datetime
@@ -98,9 +99,10 @@ def set_publish_after(connection: Connection, job_id: str, moment: datetime | No
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(publish_after=moment))
 
 
-def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:
-    """Return jobs, newest first; `before` is the (created_at, id) of the previous page's last job."""
-    query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+def page(connection: Connection, owner_id: str, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:
+    """Return jobs of an owner, newest first; `before` is the (created_at, id) of the previous page's last job."""
+    query = select(jobs).where(jobs.c.owner_id == owner_id)
+    query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if before is not None:
         older = or_(jobs.c.created_at < before[0], and_(jobs.c.created_at == before[0], jobs.c.id < before[1]))
         query = query.where(older)
@@ -352,9 +354,9 @@ def mark_source_deleted(connection: Connection, job_id: str, now: datetime) -> b
 def unplanned(connection: Connection) -> tuple[int, int]:
     """Return the number of jobs that are not planned yet, and the size of all their uploaded files in bytes."""
     open_ones = jobs.c.status.in_({JobStatus.PENDING, JobStatus.PROCESSING})
-    query = select(func.count(), func.sum(jobs.c.size_bytes)).where(open_ones, jobs.c.segment_count.is_(None))
+    query = select(func.count(), rows.total(jobs.c.size_bytes)).where(open_ones, jobs.c.segment_count.is_(None))
     count, size_bytes = connection.execute(query).one()
-    return count, size_bytes or 0
+    return count, size_bytes
 
 
 def newest_created_at(connection: Connection) -> datetime | None:

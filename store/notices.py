@@ -20,6 +20,7 @@ class Notice:
     """A notice. Columns are explained in `store.tables`."""
 
     id: str
+    owner_id: str
     subject: str
     kind: NoticeKind
     created_at: datetime
@@ -71,11 +72,12 @@ def get(connection: Connection, notice_id: str) -> Notice | None:
     return rows.fetch_one(connection, select(notices).where(notices.c.id == notice_id), Notice)
 
 
-def is_waiting(connection: Connection, subject: str, kind: NoticeKind) -> bool:
-    """Return whether a notice of a kind about a subject waits for its time."""
+def is_waiting(connection: Connection, owner_id: str, subject: str, kind: NoticeKind) -> bool:
+    """Return whether a notice to an owner, of a kind about a subject, waits for its time."""
     query = select(notices.c.id).where(
-        notices.c.subject == subject, notices.c.kind == kind, notices.c.status == NoticeStatus.WAITING
-    )
+        notices.c.subject == subject, notices.c.kind == kind, notices.c.status == NoticeStatus.WAITING,
+        notices.c.owner_id == owner_id,
+    )  # fmt: skip
     return connection.scalar(query.limit(1)) is not None
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from store import rows
+from store.locks import LockClass, lock
 from store.tables import platform_states
 
 
@@ -38,6 +39,12 @@ def get(connection: Connection, platform: str) -> PlatformState:
     return rows.fetch_one(connection, query, PlatformState) or PlatformState(platform=platform)
 
 
+def get_locked(connection: Connection, platform: str) -> PlatformState:
+    """Return the state of a platform, which no other transaction changes before the end of this one."""
+    lock(connection, LockClass.PLATFORM, platform)
+    return get(connection, platform)
+
+
 def list_out(connection: Connection) -> list[PlatformState]:
     """Return the platforms that have an outage."""
     query = select(platform_states).where(platform_states.c.paused_until.is_not(None))
@@ -47,9 +54,7 @@ def list_out(connection: Connection) -> list[PlatformState]:
 def put(connection: Connection, state: PlatformState) -> None:
     """Store the state of a platform."""
     values = {name: getattr(state, name) for name in PlatformState.__dataclass_fields__}
-    change = update(platform_states).where(platform_states.c.platform == state.platform)
-    if connection.execute(change.values(**values)).rowcount == 0:
-        connection.execute(platform_states.insert().values(**values))
+    rows.upsert(connection, platform_states, values)
 
 
 def end_pauses_after(connection: Connection, moment: datetime, now: datetime) -> None:
@@ -60,7 +65,8 @@ def end_pauses_after(connection: Connection, moment: datetime, now: datetime) ->
 
 def clear(connection: Connection, platform: str) -> PlatformState:
     """Delete the failures of a platform, which ends its outage; return the previous state."""
-    before = get(connection, platform)
-    if before != PlatformState(platform=platform):
-        put(connection, PlatformState(platform=platform))
+    if get(connection, platform) == PlatformState(platform=platform):
+        return PlatformState(platform=platform)  # the usual case takes no lock
+    before = get_locked(connection, platform)
+    put(connection, PlatformState(platform=platform))
     return before

@@ -35,8 +35,7 @@ def get(connection: Connection, account_id: str) -> PostQuota | None:
 
 def put(connection: Connection, quota: PostQuota) -> None:
     """Store an answer in place of the last one."""
-    connection.execute(post_quotas.delete().where(post_quotas.c.account_id == quota.account_id))
-    connection.execute(post_quotas.insert().values(**asdict(quota)))
+    rows.upsert(connection, post_quotas, asdict(quota))
 
 
 def count_published(connection: Connection, account_id: str, now: datetime) -> int:

@@ -37,12 +37,12 @@ COLUMNS = (
 """The fields of `PredictedPost`, in their order."""
 
 
-def fetch(connection: Connection, publication_ids: Collection[str]) -> dict[str, PredictedPost]:
-    """Return publications by id."""
+def fetch(connection: Connection, owner_id: str, publication_ids: Collection[str]) -> dict[str, PredictedPost]:
+    """Return those of some publications that are an owner's, by id."""
     query = (
         select(*COLUMNS)
         .join(jobs, jobs.c.id == publications.c.job_id)
         .join(accounts, accounts.c.id == publications.c.account_id)
-        .where(publications.c.id.in_(publication_ids))
+        .where(publications.c.id.in_(publication_ids), jobs.c.owner_id == owner_id)
     )
     return {row[0]: PredictedPost(*row) for row in connection.execute(query)}

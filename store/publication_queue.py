@@ -138,6 +138,7 @@ def _may_go() -> ColumnElement[bool]:
         publications.c.held.is_(False),
         job_segments.c.status == SegmentStatus.READY,
         ~part_not_approved(),
+        jobs.c.owner_id == accounts.c.owner_id,  # who may have taken over the account
         or_(accounts.c.after_failure == AfterFailure.CONTINUE, ~_has_hold()),
     )
 
@@ -202,7 +203,15 @@ def correct_starts(connection: Connection, now: datetime) -> None:
 
 
 def start(connection: Connection, publication_id: str, now: datetime) -> bool:
-    """Start a waiting publication; False if it was not waiting, is held, or its part needs approval."""
+    """Start a waiting publication; False if it was not waiting, is held, or its part needs approval.
+
+    False also if another owner has taken over its account.
+    """
+    mine = select(jobs.c.id).where(
+        jobs.c.id == publications.c.job_id,
+        accounts.c.id == publications.c.account_id,
+        accounts.c.owner_id == jobs.c.owner_id,
+    )
     unapproved = select(jobs.c.id).where(
         jobs.c.id == publications.c.job_id, job_segments.c.id == publications.c.segment_id, part_not_approved()
     )
@@ -211,6 +220,7 @@ def start(connection: Connection, publication_id: str, now: datetime) -> bool:
         publications.c.status == PublicationStatus.WAITING,
         publications.c.held.is_(False),
         ~unapproved.exists(),
+        mine.exists(),
     )
     values = {
         "status": PublicationStatus.PUBLISHING,

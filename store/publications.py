@@ -163,8 +163,11 @@ def expire(
 
 
 def unpublished(connection: Connection, job_id: str) -> list[Publication]:
-    """Return the publications of a job that failed or expired, where the account is still there, in order."""
-    gone = select(accounts.c.id).where(accounts.c.status == AccountStatus.DISCONNECTED)
+    """Return the publications of a job that failed or expired, where its owner still has the account, in order."""
+    owner_id = select(jobs.c.owner_id).where(jobs.c.id == job_id).scalar_subquery()
+    gone = select(accounts.c.id).where(
+        or_(accounts.c.status == AccountStatus.DISCONNECTED, accounts.c.owner_id != owner_id)
+    )
     query = select(publications).where(
         publications.c.job_id == job_id,
         publications.c.status.in_(PUBLICATION_UNPUBLISHED),

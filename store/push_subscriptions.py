@@ -14,11 +14,13 @@ from hashlib import sha256
 from sqlalchemy import Connection, func, or_, select, true, update
 
 from store import rows
+from store.owners import DEFAULT_OWNER
+from store.tables import api_keys
 from store.tables import push_subscriptions as subscriptions
 
 ID_CHARS = 32
 MAX_SUBSCRIPTIONS = 50
-"""More than the browsers of one creator; a new one replaces the one that was not reached for the longest time."""
+"""Of an owner: more than one creator's browsers. A new one replaces the one not reached for the longest time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class PushSubscription:
     """A browser's subscription. Columns are explained in `store.tables`."""
 
     id: str
+    owner_id: str
     host: str
     secret: bytes = field(repr=False)
     public_key: str
@@ -46,7 +49,8 @@ def subscription_id(endpoint: str) -> str:
 def put(connection: Connection, subscription: PushSubscription) -> bool:
     """Insert a subscription, or replace the one with the same address; return whether it is new.
 
-    A replaced subscription is enabled, and keeps the time of its last success.
+    A replaced subscription is enabled, and keeps the time of its last success. It may get another owner: the address
+    is known to its browser only, where somebody else has signed in.
     """
     values = {name: getattr(subscription, name) for name in PushSubscription.__dataclass_fields__}
     changed = {name: value for name, value in values.items() if name not in {"id", "created_at", "succeeded_at"}}
@@ -54,8 +58,9 @@ def put(connection: Connection, subscription: PushSubscription) -> bool:
     if connection.execute(change.values(**changed)).rowcount == 1:
         return False
     last_reached = func.coalesce(subscriptions.c.succeeded_at, subscriptions.c.created_at)
-    kept = select(subscriptions.c.id).order_by(last_reached.desc()).limit(MAX_SUBSCRIPTIONS - 1)
-    connection.execute(subscriptions.delete().where(subscriptions.c.id.not_in(kept)))
+    mine = subscriptions.c.owner_id == subscription.owner_id
+    kept = select(subscriptions.c.id).where(mine).order_by(last_reached.desc()).limit(MAX_SUBSCRIPTIONS - 1)
+    connection.execute(subscriptions.delete().where(mine, subscriptions.c.id.not_in(kept)))
     connection.execute(subscriptions.insert().values(**values))
     return True
 
@@ -67,14 +72,17 @@ def get(connection: Connection, subscription_id: str) -> PushSubscription | None
     )
 
 
-def list_all(connection: Connection) -> list[PushSubscription]:
-    """Return all subscriptions, oldest first."""
-    return rows.fetch_all(connection, select(subscriptions).order_by(subscriptions.c.created_at), PushSubscription)
+def list_of(connection: Connection, owner_id: str) -> list[PushSubscription]:
+    """Return the subscriptions of an owner, oldest first."""
+    query = select(subscriptions).where(subscriptions.c.owner_id == owner_id)
+    return rows.fetch_all(connection, query.order_by(subscriptions.c.created_at), PushSubscription)
 
 
-def enabled_ids(connection: Connection) -> list[str]:
-    """Return the ids of the subscriptions that are not disabled, oldest first."""
-    query = select(subscriptions.c.id).where(subscriptions.c.disabled_at.is_(None))
+def enabled_ids(connection: Connection, owner_id: str) -> list[str]:
+    """Return the ids of an owner's subscriptions that are not disabled, oldest first."""
+    query = select(subscriptions.c.id).where(
+        subscriptions.c.disabled_at.is_(None), subscriptions.c.owner_id == owner_id
+    )
     return list(connection.scalars(query.order_by(subscriptions.c.created_at)))
 
 
@@ -84,8 +92,10 @@ def remove(connection: Connection, subscription_id: str) -> bool:
 
 
 def remove_of_key(connection: Connection, key_id: str | None = None) -> None:
-    """Delete the subscriptions that were made with a key, or all; also those of which the key is not known."""
-    whose = true() if key_id is None else or_(subscriptions.c.key_id == key_id, subscriptions.c.key_id.is_(None))
+    """Delete the subscriptions that were made with a key, or all; also its owner's of which the key is not known."""
+    of_key = select(api_keys.c.owner_id).where(api_keys.c.id == key_id).scalar_subquery()
+    unknown = subscriptions.c.key_id.is_(None) & (subscriptions.c.owner_id == func.coalesce(of_key, DEFAULT_OWNER))
+    whose = true() if key_id is None else or_(subscriptions.c.key_id == key_id, unknown)
     connection.execute(subscriptions.delete().where(whose))
 
 

@@ -106,10 +106,11 @@ def update_status(connection: Connection, job_id: str) -> None:
         connection.execute(change.values(status=after))
 
 
-def list_restored(connection: Connection, limit: int) -> list[Job]:
-    """Return jobs that need approval because they are restored, among other reasons."""
+def list_restored(connection: Connection, owner_id: str, limit: int) -> list[Job]:
+    """Return jobs of an owner that need approval because they are restored, among other reasons."""
     is_restored = cast(jobs.c.review_reasons, Text).like(f'%"{ReviewReason.RESTORED}"%')
-    query = select(jobs).where(not_approved(), is_restored).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+    query = select(jobs).where(not_approved(), is_restored, jobs.c.owner_id == owner_id)
+    query = query.order_by(jobs.c.created_at, jobs.c.id).limit(limit)
     return rows.fetch_all(connection, query, Job)
 
 

@@ -21,15 +21,14 @@ class Schedule:
     min_gap_s: float  # between two posts of one account
 
 
-def list_all(connection: Connection) -> list[Schedule]:
-    """Return the schedules of the platforms that have one."""
-    return rows.fetch_all(connection, select(schedules).order_by(schedules.c.platform), Schedule)
+def of_owners(connection: Connection) -> dict[tuple[str, str], Schedule]:
+    """Return the schedules of the platforms that have one, by owner and platform."""
+    return {(row.owner_id, row.platform): rows.build(row, Schedule) for row in connection.execute(select(schedules))}
 
 
-def put(connection: Connection, schedule: Schedule) -> None:
-    """Set a platform's schedule."""
-    connection.execute(schedules.delete().where(schedules.c.platform == schedule.platform))
-    connection.execute(schedules.insert().values(**asdict(schedule)))
+def put(connection: Connection, owner_id: str, schedule: Schedule) -> None:
+    """Set an owner's schedule of a platform."""
+    rows.upsert(connection, schedules, {"owner_id": owner_id, **asdict(schedule)})
 
 
 def of_accounts(connection: Connection) -> dict[str, Schedule]:
@@ -42,10 +41,9 @@ def of_accounts(connection: Connection) -> dict[str, Schedule]:
 
 def put_of_account(connection: Connection, account_id: str, schedule: Schedule) -> None:
     """Set the schedule of an account."""
-    delete_of_account(connection, account_id)
     values = asdict(schedule)
     del values["platform"]
-    connection.execute(account_schedules.insert().values(account_id=account_id, **values))
+    rows.upsert(connection, account_schedules, {"account_id": account_id, **values})
 
 
 def delete_of_account(connection: Connection, account_id: str) -> None:

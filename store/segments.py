@@ -171,6 +171,7 @@ def finish(
     segment_id: str,
     attempt: str,
     *,
+    file_path: str,
     duration_s: float,
     size_bytes: int,
     gaze: dict[str, Any],  # Any: `media.gaze`'s JSON
@@ -180,7 +181,7 @@ def finish(
 ) -> bool:
     """Move a rendered part to ready and store its facts; False if the attempt is no longer current."""
     values = {
-        "status": SegmentStatus.READY, "ended_at": now, "progress": 1.0, "duration": duration_s,
+        "status": SegmentStatus.READY, "ended_at": now, "progress": 1.0, "file_path": file_path, "duration": duration_s,
         "size_bytes": size_bytes, "gaze": gaze, "stage_seconds": stage_seconds, "rendering": rendering, "reason": None,
     }  # fmt: skip
     return connection.execute(_current(segment_id, attempt).values(**values)).rowcount == 1
@@ -276,9 +277,9 @@ def _current(segment_id: str, attempt: str) -> Update:
 
 def unrendered(connection: Connection) -> tuple[int, float]:
     """Return the number of parts that wait to be rendered or are being rendered, and the seconds of all of them."""
-    query = select(func.count(), func.sum(job_segments.c.duration)).where(is_not_ended(job_segments))
+    query = select(func.count(), rows.total(job_segments.c.duration)).where(is_not_ended(job_segments))
     count, duration_s = connection.execute(query).one()
-    return count, duration_s or 0.0
+    return count, duration_s
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:

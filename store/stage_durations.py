@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, insert, select
 
+from store import rows
+from store.locks import is_shared
 from store.tables import stage_durations
 
 PLAN, RENDER, WEBHOOK_ATTEMPT = "plan", "render", "webhook_attempt"
@@ -49,16 +51,23 @@ def observe(connection: Connection, stage: str, duration_s: float) -> None:
     """
     duration_s = max(0.0, duration_s)
     bucket = {"stage": stage, "le_s": next(bound for bound in BUCKETS_S if duration_s <= bound)}
-    changed = (
-        update(stage_durations)
-        .where(*(stage_durations.c[name] == value for name, value in bucket.items()))
-        .values(
-            observations=stage_durations.c.observations + 1,
-            sum_s=stage_durations.c.sum_s + duration_s,
-        )
-    )
-    if connection.execute(changed).rowcount == 0:
-        connection.execute(stage_durations.insert().values(**bucket, observations=1, sum_s=duration_s))
+    values = {**bucket, "observations": 1, "sum_s": duration_s}
+    if is_shared(connection):  # a row for each: transactions that count one row up would wait for each other
+        connection.execute(stage_durations.insert().values(**values))
+        return
+    total = stage_durations.c
+    added = {"observations": total.observations + 1, "sum_s": total.sum_s + duration_s}
+    rows.upsert(connection, stage_durations, values, added)
+
+
+def compact(connection: Connection) -> None:
+    """Add the rows of each bucket up, where there is one for each observation; as `row_counts.compact`."""
+    if not is_shared(connection):
+        return
+    gone = delete(stage_durations).returning(*stage_durations.c).cte("gone")
+    sums = select(gone.c.stage, gone.c.le_s, rows.total(gone.c.observations), rows.total(gone.c.sum_s))
+    names = ["stage", "le_s", "observations", "sum_s"]
+    connection.execute(insert(stage_durations).from_select(names, sums.group_by(gone.c.stage, gone.c.le_s)))
 
 
 def observe_since(connection: Connection, stage: str, started_at: datetime | None, now: datetime) -> None:
@@ -72,7 +81,7 @@ def histograms(connection: Connection) -> dict[str, Histogram]:
     counts: dict[str, dict[float, int]] = defaultdict(dict)
     sums_s: dict[str, float] = defaultdict(float)
     for stage, bound_s, observations, sum_s in connection.execute(select(stage_durations)):
-        counts[stage][bound_s] = observations
+        counts[stage][bound_s] = counts[stage].get(bound_s, 0) + observations
         sums_s[stage] += sum_s
     return {
         stage: Histogram(

@@ -210,13 +210,17 @@ def wake(connection: Connection, account_id: str, now: datetime) -> list[Publica
 
 
 def waiting_until(connection: Connection, platform: str, moment: datetime) -> list[Publication]:
-    """Return publications of a platform whose next step is due at exactly this moment."""
+    """Return publications of a platform whose next step is due at exactly this moment, locked for a change.
+
+    Those that another transaction changes now are left out: they go on at their own time.
+    """
     query = select(publications).where(
         publications.c.platform == platform,
         is_under_way(publications),
         publications.c.holder.is_(None),
         publications.c.next_at == moment,
     )
+    query = query.with_for_update(skip_locked=True)
     return rows.fetch_all(connection, query, Publication)
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy import BigInteger as PlainBigInteger
 from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -33,6 +34,9 @@ from sqlalchemy.types import TypeDecorator
 from store import partial_indexes
 
 metadata = MetaData()
+
+DEFAULT_OWNER = "default"
+"""The only owner, unless `scripts/keys` has made keys of others; see `store.owners`."""
 
 
 class Text(TypeDecorator[str]):
@@ -45,10 +49,17 @@ class Text(TypeDecorator[str]):
     impl = PlainText
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's signature)
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace what cannot be encoded."""
-        return value.encode(errors="replace").decode() if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if dialect.name == "postgresql":
+            value = value.replace("\0", "?")  # it stores no NUL
+        return value.encode(errors="replace").decode()
 
+
+# 64 bits: in SQLite each integer has them, and only a key of the type INTEGER numbers its rows.
+BigInteger = PlainBigInteger().with_variant(Integer, "sqlite")
 
 Json = JSON(none_as_null=True)  # a missing value is NULL, not the JSON text null
 
@@ -78,7 +89,7 @@ jobs = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("status", Text, nullable=False),  # store.states.JobStatus
-    Column("video_path", Text, nullable=False),  # of the file as it was sent, relative to the data directory
+    Column("video_path", Text, nullable=False),  # a key of `files`: the file as it was sent
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("completed_at", UtcDateTime),
@@ -90,7 +101,7 @@ jobs = Table(
     Column("title", Text, nullable=False, server_default=""),
     Column("caption", Text, nullable=False, server_default=""),
     Column("original_name", Text, nullable=False, server_default=""),  # only ever shown, never a path
-    Column("size_bytes", Integer, nullable=False, server_default="0"),
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),
     Column("gaze_intensity", Float, nullable=False),  # 0 to 1
     Column("segment_seconds", Float, nullable=False),
     Column("publish_after", UtcDateTime),
@@ -105,7 +116,7 @@ jobs = Table(
     Column("segment_count", Integer),  # null until planned
     Column("review_reasons", Json),  # list of store.states.ReviewReason: nothing is published before approval
     Column("approved_at", UtcDateTime),  # when it was approved
-    Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
+    Column("sequence", BigInteger, nullable=False, server_default="0"),  # of the job's events, rising
     Column("files_deleted_at", UtcDateTime),
     Column("pictures_until", UtcDateTime),  # small pictures are kept until then, after the other files; null: none are
     Column("source_deleted_at", UtcDateTime),  # of the uploaded file, which no part needs any more; null: with the rest
@@ -113,8 +124,10 @@ jobs = Table(
     Column("post_options", Json),  # options of the posts by platform, as the upload gave them; `post_settings` has more
     Column("stated_duration_s", Float),  # of the video, as the upload stated it; only for estimates until it is planned
     Column("held", Boolean, nullable=False, server_default="0"),  # publications that are created later are held, too
+    Column("owner_id", Text, nullable=False, server_default=DEFAULT_OWNER),  # `store.owners`, as everywhere
 )
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
+Index("jobs_of_owner", jobs.c.owner_id, jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)
 
 # A row per part of a video.
@@ -124,7 +137,7 @@ job_segments = Table(
     Column("id", Text, primary_key=True),
     Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
     Column("segment_number", Integer, nullable=False),  # from 1
-    Column("file_path", Text, nullable=False),  # relative to the data directory; the file is whole once it exists
+    Column("file_path", Text, nullable=False),  # a key of `files`; names the attempt that has won
     Column("duration", Float),  # seconds
     Column("platform", Text),  # unused: a part has one publication per account, see publications
     Column("upload_status", Text),  # unused: see publications
@@ -142,7 +155,7 @@ job_segments = Table(
     Column("ended_at", UtcDateTime),
     Column("gaze", Json),  # {"corrected", "share", "reason", ...} from `media.gaze`
     Column("reason", Text),  # why it failed, for the creator
-    Column("size_bytes", Integer),
+    Column("size_bytes", BigInteger),
     Column("stage_seconds", Json),  # what took how long in the child
     Column("rendering", Json),  # {"picture", "encoded_because", "sound", ...} from `media.gaze`
     Column("files_deleted_at", UtcDateTime),  # after its last publication; null: with those of its job
@@ -165,7 +178,8 @@ job_plans = Table(
     Column("key_frames", Json, nullable=False),  # list of [tick, time stamp], at most 2000
 )
 
-# A row per connected account of a platform.
+# A row per connected account of a platform. A person's account there has one row, whoever connects it, so that its
+# limits count for all owners: another owner takes over the row of an account that is disconnected.
 accounts = Table(
     "accounts",
     metadata,
@@ -184,6 +198,7 @@ accounts = Table(
     Column("after_failure", Text, nullable=False, server_default="hold"),  # store.states.AfterFailure
     Column("reason", Text),  # why reconnect or paused
     Column("created_at", UtcDateTime, nullable=False),
+    Column("owner_id", Text, nullable=False, server_default=DEFAULT_OWNER),
     UniqueConstraint("platform", "remote_id"),
 )
 
@@ -250,7 +265,7 @@ Index("publications_by_job", publications.c.job_id)
 publication_history = Table(
     "publication_history",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),  # rises with time
+    Column("id", BigInteger, primary_key=True, autoincrement=True),  # rises with time
     Column("publication_id", Text, ForeignKey("publications.id"), nullable=False),
     Column("number", Integer, nullable=False),  # of the entries of its publication, rising; gaps: entries were deleted
     Column("at", UtcDateTime, nullable=False),
@@ -293,10 +308,11 @@ platform_states = Table(
     Column("reason", Text),
 )
 
-# A row per platform: when and how much may be published. The limits are counted for each account.
+# A row per owner and platform: when and how much may be published. The limits are counted for each account.
 schedules = Table(
     "schedules",
     metadata,
+    Column("owner_id", Text, primary_key=True, nullable=False, server_default=DEFAULT_OWNER),
     Column("platform", Text, primary_key=True),
     Column("time_zone", Text, nullable=False),  # IANA name the windows are read in
     Column("windows", Json, nullable=False),  # [["08:00", "22:30"], ...]; empty: always
@@ -331,7 +347,7 @@ endpoints = Table(
     "endpoints",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("url", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
     Column("scope", Text, nullable=False),  # "all" jobs, or "named": only jobs that name this address
     Column("events", Json, nullable=False),  # list of types; empty: every one
     Column("state", Text, nullable=False),  # store.states.EndpointState
@@ -351,6 +367,8 @@ endpoints = Table(
     Column("wake_at", UtcDateTime),  # time of its next message, which carries this value; others are outdated
     Column("disabled_at", UtcDateTime),
     Column("disabled_code", Text),  # "gone" (410), "failing" (for five days) or "requested"
+    Column("owner_id", Text, nullable=False, server_default=DEFAULT_OWNER),
+    UniqueConstraint("owner_id", "url"),
 )
 
 # A row per subject of events that belong to no job; `subject` is like "account_id:acc_1".
@@ -370,6 +388,7 @@ events = Table(
     Column("job_id", Text, ForeignKey("jobs.id")),
     Column("body", Text, nullable=False),  # the exact JSON that is signed and sent
     Column("created_at", UtcDateTime, nullable=False),
+    Column("owner_id", Text, server_default=DEFAULT_OWNER),  # null: of all owners, such as an outage of a platform
 )
 Index("events_by_job", events.c.job_id)
 
@@ -394,7 +413,7 @@ Index("deliveries_waiting", deliveries.c.status, deliveries.c.next_at)
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
     Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("duration_ms", Integer, nullable=False),
@@ -419,10 +438,11 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("id", Text, primary_key=True),  # also the client's identity, which separates its idempotency keys
-    Column("name", Text, nullable=False),  # chosen by the operator; unique among the keys that are not revoked
+    Column("name", Text, nullable=False),  # chosen by the operator; unique among the valid keys of its owner
     Column("key_hash", Text, nullable=False, unique=True),  # `store.api_keys.hash_key`; the key itself is not stored
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+    Column("owner_id", Text, nullable=False, server_default=DEFAULT_OWNER),
 )
 
 # A row per session of the web page.
@@ -447,7 +467,8 @@ marks = Table(
     Column("boot_s", Float),  # seconds since that boot
 )
 
-# A row per table, platform and status: how many rows there are. Triggers keep it (migration 0016), because counting
+# A row per table, platform and status: how many rows there are. Triggers keep it (migration 0016; on PostgreSQL the
+# number is the sum of several rows), because counting
 # 600,000 publications takes 300 ms. A migration that makes one of these tables anew must make its triggers anew.
 row_counts = Table(
     "row_counts",
@@ -455,16 +476,17 @@ row_counts = Table(
     Column("table_name", Text, primary_key=True),
     Column("platform", Text, primary_key=True),  # of publications; "" for other tables
     Column("status", Text, primary_key=True),
-    Column("row_count", Integer, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
 )
 
 # A row per stage and bucket of its histogram: how many executions took longer than the bucket before, but not longer.
+# On PostgreSQL the number is the sum of several rows.
 stage_durations = Table(
     "stage_durations",
     metadata,
     Column("stage", Text, primary_key=True),  # `store.stage_durations`
     Column("le_s", Float, primary_key=True),  # upper bound of the bucket; infinite for the last one
-    Column("observations", Integer, nullable=False),
+    Column("observations", BigInteger, nullable=False),
     Column("sum_s", Float, nullable=False),  # of all of them
 )
 
@@ -506,6 +528,7 @@ push_subscriptions = Table(
     Column("failures", Integer, nullable=False, server_default="0"),  # deliveries given up since the last success
     Column("last_error", Text),  # of the last delivery; null if it succeeded
     Column("disabled_at", UtcDateTime),  # too many failures; the page enables it when it is opened
+    Column("owner_id", Text, nullable=False, server_default=DEFAULT_OWNER),
 )
 
 # A row per notice to the creator.
@@ -521,6 +544,7 @@ notices = Table(
     Column("sent_at", UtcDateTime),
     Column("title", Text),  # null until it is sent
     Column("body", Text),
+    Column("owner_id", Text, nullable=False, server_default=DEFAULT_OWNER),
 )
 Index("notices_by_subject", notices.c.subject, notices.c.kind, notices.c.created_at)
 Index("notices_by_status", notices.c.status, notices.c.due_at)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from store import row_counts, rows
+from store.locks import LockClass, lock
 from store.states import DeliveryStatus, EndpointState
 from store.tables import attempts, deliveries, endpoints, events, jobs
 
@@ -27,6 +28,7 @@ class Endpoint:
     """A webhook endpoint. Columns are explained in `store.tables`."""
 
     id: str
+    owner_id: str
     url: str
     scope: str
     events: list[str]
@@ -54,9 +56,10 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """An event, with the exact text that is signed and sent."""
+    """An event, with the exact text that is signed and sent. Without an owner, it concerns all of them."""
 
     id: str
+    owner_id: str | None
     type: str
     job_id: str | None
     body: str
@@ -93,8 +96,10 @@ class Attempt:
 
 
 def add_endpoint(connection: Connection, endpoint: Endpoint) -> Endpoint:
-    """Insert an endpoint, or return the existing one with the same address."""
-    known = rows.fetch_one(connection, select(endpoints).where(endpoints.c.url == endpoint.url), Endpoint)
+    """Insert an endpoint, or return the owner's existing one with the same address."""
+    lock(connection, LockClass.ENDPOINT_URL, endpoint.url)
+    query = select(endpoints).where(endpoints.c.url == endpoint.url, endpoints.c.owner_id == endpoint.owner_id)
+    known = rows.fetch_one(connection, query, Endpoint)
     if known is not None:
         return known
     values = {name: getattr(endpoint, name) for name in Endpoint.__dataclass_fields__}
@@ -123,9 +128,12 @@ def every_endpoint(connection: Connection) -> list[Endpoint]:
     return rows.fetch_all(connection, select(endpoints).order_by(endpoints.c.created_at), Endpoint)
 
 
-def page_of_endpoints(connection: Connection, limit: int, after: tuple[datetime, str] | None = None) -> list[Endpoint]:
-    """Return endpoints, oldest first; `after` is the (created_at, id) of the previous page's last one."""
-    query = select(endpoints).order_by(endpoints.c.created_at, endpoints.c.id).limit(limit)
+def page_of_endpoints(
+    connection: Connection, owner_id: str, limit: int, after: tuple[datetime, str] | None = None
+) -> list[Endpoint]:
+    """Return endpoints of an owner, oldest first; `after` is the (created_at, id) of the previous page's last one."""
+    query = select(endpoints).where(endpoints.c.owner_id == owner_id)
+    query = query.order_by(endpoints.c.created_at, endpoints.c.id).limit(limit)
     if after is not None:
         same_time = and_(endpoints.c.created_at == after[0], endpoints.c.id > after[1])
         query = query.where(or_(endpoints.c.created_at > after[0], same_time))
@@ -148,7 +156,7 @@ def record_event(
     *,
     except_endpoint: str | None = None,
 ) -> list[Delivery]:
-    """Insert an event, and a delivery for each endpoint that receives it.
+    """Insert an event, and a delivery for each endpoint of its owner that receives it.
 
     Args:
         connection: inside `store.writing()`.
@@ -162,7 +170,10 @@ def record_event(
     """
     add_event(connection, event)
     wanted = or_(endpoints.c.scope == "all", and_(endpoints.c.scope == "named", endpoints.c.url == webhook_url))
-    found = rows.fetch_all(connection, select(endpoints).where(wanted), Endpoint)
+    query = select(endpoints).where(wanted)
+    if event.owner_id is not None:
+        query = query.where(endpoints.c.owner_id == event.owner_id)
+    found = rows.fetch_all(connection, query, Endpoint)
     receivers = [one for one in found if one.id != except_endpoint and (not one.events or event.type in one.events)]
     made = [add_delivery(connection, event, endpoint, new_id("")) for endpoint in receivers]
     return [delivery for delivery in made if delivery.status is DeliveryStatus.WAITING]
@@ -199,9 +210,10 @@ def add_delivery(
     return delivery
 
 
-def count_endpoints(connection: Connection) -> int:
-    """Return how many endpoints there are."""
-    return int(connection.scalar(select(func.count()).select_from(endpoints)) or 0)
+def count_endpoints(connection: Connection, owner_id: str) -> int:
+    """Return how many endpoints an owner has."""
+    query = select(func.count()).select_from(endpoints).where(endpoints.c.owner_id == owner_id)
+    return int(connection.scalar(query) or 0)
 
 
 def get_delivery(connection: Connection, delivery_id: str) -> tuple[Delivery, Event, Endpoint] | None:
@@ -309,7 +321,10 @@ def unsent_events(connection: Connection, endpoint: Endpoint, since: datetime) -
     They are from before the endpoint was added, or of types that it did not receive at the time.
     """
     theirs = select(deliveries.c.event_id).where(deliveries.c.endpoint_id == endpoint.id)
-    query = select(events).where(events.c.created_at >= since, events.c.id.not_in(theirs), events.c.type != PING)
+    concerned = or_(events.c.owner_id == endpoint.owner_id, events.c.owner_id.is_(None))
+    query = select(events).where(
+        events.c.created_at >= since, events.c.id.not_in(theirs), events.c.type != PING, concerned
+    )
     if endpoint.scope != "all":
         named = select(jobs.c.id).where(jobs.c.webhook_url == endpoint.url)
         query = query.where(events.c.job_id.in_(named))

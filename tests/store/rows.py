@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from store.accounts import Account
 from store.jobs import Job
+from store.owners import DEFAULT_OWNER
 from store.publications import Publication
 from store.segments import Segment
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
@@ -17,6 +18,7 @@ def job(
     job_id: str = "job", *, minutes: float = 0, status: JobStatus = JobStatus.PROCESSING, parts: int | None = 2
 ) -> Job:
     return Job(
+        owner_id=DEFAULT_OWNER,
         id=job_id,
         status=status,
         video_path=f"uploads/{job_id}/source",
@@ -53,6 +55,7 @@ def segment(number: int, *, job_id: str = "job", status: SegmentStatus = Segment
 
 def account(account_id: str = "tiktok-1", platform: str = "tiktok") -> Account:
     return Account(
+        owner_id=DEFAULT_OWNER,
         id=account_id,
         platform=platform,
         variant=platform,

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import StatementError
 
 from store import Store, jobs
+from store.owners import DEFAULT_OWNER
 from store.tables import metadata
 from tests.store.rows import job
 
@@ -22,7 +23,7 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_sees(store: Store)
 
 
 def test_migrating_again_changes_nothing(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
     store.migrate()
     with store.reading() as connection:
@@ -37,7 +38,7 @@ def test_the_broker_can_return_the_space_of_a_new_database_to_the_disk(store: St
 
 
 def test_a_change_that_fails_halfway_leaves_nothing(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.writing() as connection:
+    with pytest.raises(RuntimeError), store.writing(scope="everything") as connection:
         jobs.create(connection, job())
         raise RuntimeError
     with store.reading() as connection:
@@ -48,11 +49,11 @@ def test_a_writer_keeps_other_writers_waiting_and_readers_not(store: Store) -> N
     written = threading.Event()
 
     def write() -> None:
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             jobs.create(connection, job("second"))
         written.set()
 
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job("first"))
         other = threading.Thread(target=write)
         other.start()
@@ -61,11 +62,11 @@ def test_a_writer_keeps_other_writers_waiting_and_readers_not(store: Store) -> N
         assert not written.wait(0.2)
     other.join(5)
     with store.reading() as connection:
-        assert {found.id for found in jobs.page(connection, limit=5)} == {"first", "second"}
+        assert {found.id for found in jobs.page(connection, DEFAULT_OWNER, limit=5)} == {"first", "second"}
 
 
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     """It would be somebody's local time, and nobody knows whose."""
     naive = datetime(2026, 11, 22)  # noqa: DTZ001 (that is the point)
-    with pytest.raises(StatementError, match="needs its zone"), store.writing() as connection:
+    with pytest.raises(StatementError, match="needs its zone"), store.writing(scope="everything") as connection:
         jobs.start(connection, "job", naive)

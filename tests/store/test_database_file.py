@@ -16,10 +16,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from broker import WriteLock
-from store import Store, jobs
+from store import jobs
 from store.connection import MIGRATIONS, known_versions
 from store.database_file import DatabaseFile, DatabaseMonitor
 from store.errors import DatabaseReplaced, DatabaseUnavailable
+from store.sqlite import SqliteStore
 from tests.store.rows import job
 
 Loss = Callable[[Path], object]
@@ -66,8 +67,8 @@ def loss(request: pytest.FixtureRequest) -> Loss:
     return given
 
 
-def test_nothing_is_read_or_written_once_the_file_is_another_one(store: Store, loss: Loss) -> None:
-    with store.writing() as connection:
+def test_nothing_is_read_or_written_once_the_file_is_another_one(store: SqliteStore, loss: Loss) -> None:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job("before"))
     loss(store.path)
     left = sorted(found.name for found in store.path.parent.iterdir())
@@ -75,14 +76,14 @@ def test_nothing_is_read_or_written_once_the_file_is_another_one(store: Store, l
     for _ in range(2):
         with pytest.raises(DatabaseReplaced, match="restart the machine"):
             store.check()
-        with pytest.raises(DatabaseReplaced), store.writing():
+        with pytest.raises(DatabaseReplaced), store.writing(scope="everything"):
             pytest.fail("a transaction began in a dead file")
         with pytest.raises(DatabaseReplaced), store.reading():
             pytest.fail("a dead file was read")
     assert sorted(found.name for found in store.path.parent.iterdir()) == left  # nothing is made in its place
 
 
-def test_a_file_that_is_put_back_stays_refused_until_the_process_starts_anew(store: Store) -> None:
+def test_a_file_that_is_put_back_stays_refused_until_the_process_starts_anew(store: SqliteStore) -> None:
     """Between the two somebody else may have used the other file: uploads have to be compared anew."""
     with store.reading():
         pass
@@ -97,13 +98,13 @@ def test_a_file_that_is_put_back_stays_refused_until_the_process_starts_anew(sto
         assert jobs.get(connection, "none") is None
 
 
-def test_a_change_that_was_committed_into_a_dead_file_is_told_to_nobody(store: Store, loss: Loss) -> None:
-    with pytest.raises(DatabaseReplaced), store.writing() as connection:
+def test_a_change_that_was_committed_into_a_dead_file_is_told_to_nobody(store: SqliteStore, loss: Loss) -> None:
+    with pytest.raises(DatabaseReplaced), store.writing(scope="everything") as connection:
         jobs.create(connection, job("late"))
         loss(store.path)
 
 
-def test_many_threads_and_a_store_that_rests_are_no_replacement(store: Store) -> None:
+def test_many_threads_and_a_store_that_rests_are_no_replacement(store: SqliteStore) -> None:
     def work() -> None:
         for _ in range(20):
             with store.reading() as connection:
@@ -113,15 +114,15 @@ def test_many_threads_and_a_store_that_rests_are_no_replacement(store: Store) ->
     for thread in threads:
         thread.start()
     for number in range(20):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             jobs.create(connection, job(f"{number}"))
     for thread in threads:
         thread.join()
     store.check()
 
 
-def test_another_process_that_opens_and_closes_is_no_replacement(store: Store) -> None:
-    with store.writing() as connection:
+def test_another_process_that_opens_and_closes_is_no_replacement(store: SqliteStore) -> None:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
     with sqlite3.connect(store.path) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -131,7 +132,7 @@ def test_another_process_that_opens_and_closes_is_no_replacement(store: Store) -
         assert jobs.get(connection, "job") is not None
 
 
-def test_a_forked_child_opens_the_file_anew(store: Store) -> None:
+def test_a_forked_child_opens_the_file_anew(store: SqliteStore) -> None:
     with store.reading():
         pass
     pid = os.fork()
@@ -145,8 +146,8 @@ def test_a_forked_child_opens_the_file_anew(store: Store) -> None:
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_a_monitor_detects_it_too(store: Store, loss: Loss) -> None:
-    with store.writing() as connection:
+def test_a_monitor_detects_it_too(store: SqliteStore, loss: Loss) -> None:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
     monitor = DatabaseMonitor(store.path)
     monitor.check()
@@ -183,9 +184,9 @@ def _text(path: Path) -> None:
 DAMAGES: list[Loss] = [_header, _beginning_of_each_page, _half, _text]
 
 
-def _closed(store: Store) -> Store:
+def _closed(store: SqliteStore) -> SqliteStore:
     """Return the store with all of it in the one file."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for number in range(50):
             jobs.create(connection, job(f"{number}"))
     store.close()
@@ -193,7 +194,7 @@ def _closed(store: Store) -> Store:
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
-def test_a_damaged_file_is_found_and_named(store: Store, damage: Loss) -> None:
+def test_a_damaged_file_is_found_and_named(store: SqliteStore, damage: Loss) -> None:
     damage(_closed(store).path)
 
     try:
@@ -207,14 +208,14 @@ def test_a_damaged_file_is_found_and_named(store: Store, damage: Loss) -> None:
     assert "\n" not in told.value.sentence
 
 
-def _use_all(store: Store) -> None:
+def _use_all(store: SqliteStore) -> None:
     store.migrate()
     store.require_usable()
     if found := store.damage():
         raise DatabaseUnavailable("damaged", found)
 
 
-def test_a_file_in_order_has_no_damage(store: Store) -> None:
+def test_a_file_in_order_has_no_damage(store: SqliteStore) -> None:
     assert _closed(store).damage() is None
 
 
@@ -240,9 +241,9 @@ def test_a_missing_file_is_made_by_migrate_only(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_newer_and_an_older_database_are_told_apart(store: Store) -> None:
+def test_a_newer_and_an_older_database_are_told_apart(store: SqliteStore) -> None:
     def version(number: str) -> None:
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             connection.exec_driver_sql("UPDATE store_version SET version_num = ?", (number,))
 
     version("9999")
@@ -262,19 +263,19 @@ def test_the_versions_that_are_known_are_those_of_the_migrations() -> None:
     assert known_versions() == found[::-1]
 
 
-def test_a_foreign_lock_is_told_as_that(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreign_lock_is_told_as_that(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.reading() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=10")
     holder = sqlite3.connect(store.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(DatabaseUnavailable) as told, store.writing():
+    with pytest.raises(DatabaseUnavailable) as told, store.writing(scope="everything"):
         pass
     holder.close()
     assert told.value.reason == "locked"
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
 
 
-def _new(directory: Path) -> Store:
+def _new(directory: Path) -> SqliteStore:
     path = directory / "store.sqlite3"
-    return Store(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
+    return SqliteStore(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())

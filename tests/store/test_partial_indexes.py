@@ -47,7 +47,7 @@ QUERIES: dict[str, tuple[Query, str]] = {
 
 def _add_job(store: Store, *, parts: int) -> None:
     """Add a job, all of whose parts wait; the first is under way."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=parts))
         made = [segment(number, status=SegmentStatus.READY) for number in range(1, parts + 1)]
         segments.create(connection, made)
@@ -59,7 +59,7 @@ def _add_job(store: Store, *, parts: int) -> None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_query_uses_its_partial_index(store: Store, name: str) -> None:
     query, index = QUERIES[name]
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         with traced(connection) as statements:
             query(connection)
         plans = query_plans(connection, statements)
@@ -69,10 +69,10 @@ def test_a_query_uses_its_partial_index(store: Store, name: str) -> None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_query_costs_the_same_however_many_wait(store: Store, name: str) -> None:
     query, _ = QUERIES[name]
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
     _add_job(store, parts=500)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         query(connection)
         with counted(connection) as count:
             query(connection)
@@ -81,10 +81,10 @@ def test_a_query_costs_the_same_however_many_wait(store: Store, name: str) -> No
 
 def test_a_cause_is_held_by_the_index_of_the_order(store: Store) -> None:
     """Of 500 parts the one after the cause is found without reading those before it."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
     _add_job(store, parts=500)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         steps.fail_crashed(connection, "job-1-tiktok-1", reason="crashed", now=NOON)
         cause = holds.find_cause(connection, "job", "tiktok-1")
         assert cause is not None

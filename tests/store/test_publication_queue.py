@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from broker import WriteLock
 from store import Store, accounts, jobs, post_times, publication_queue, publications, segments, tables
 from store.publication_queue import QueuedPublication
+from store.sqlite import SqliteStore
 from store.states import PUBLICATION_OVER, AfterFailure, PublicationStatus, ReviewReason, SegmentStatus
 from tests.store.query_cost import counted, query_plans, traced
 from tests.store.rows import NOON, account, job, publication, segment
@@ -26,7 +27,7 @@ from tests.store.rows import NOON, account, job, publication, segment
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Return a store for many examples, each of which empties it: migrating one takes longer than an example."""
     path = tmp_path_factory.mktemp("turns") / "s"
-    store = Store(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
+    store = SqliteStore(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
     store.migrate()
     yield store
     store.close()
@@ -55,7 +56,7 @@ def test_turns_follow_the_parts_numbers(
     nobody holds it; and only such a one can be started.
     """
     store = shared_store
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(table.delete())
         reasons: list[str] | None = None if approved is None else [ReviewReason.REQUESTED]
@@ -86,7 +87,7 @@ def test_turns_follow_the_parts_numbers(
     busy = PublicationStatus.PUBLISHING in statuses
     assert heads == ([] if busy else candidates)
     assert len(heads) <= 1
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         started = [
             number
             for number, status in enumerate(statuses, 1)
@@ -107,7 +108,7 @@ def _next(connection: Connection) -> list[QueuedPublication]:
 def test_every_job_is_asked_however_many_there_are(store: Store) -> None:
     """Some may not go; the order is that of the jobs, also between two searches and among jobs of the same moment."""
     count = 3 * publication_queue.JOBS_PER_QUERY
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
         for number in range(count):
             name = f"job{number:03}"
@@ -125,7 +126,7 @@ def test_every_job_is_asked_however_many_there_are(store: Store) -> None:
 def test_the_order_of_an_older_database_is_kept(store: Store) -> None:
     """The migration fills the column that new publications get when they are created."""
     _wait(store, jobs_count=1, parts=2)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         [created] = connection.execute(select(tables.publications.c.job_order).distinct()).scalars()
         connection.exec_driver_sql("UPDATE publications SET job_order = NULL")
         connection.exec_driver_sql(importlib.import_module("store.migrations.versions.v0009_publication_order").FILL)
@@ -134,7 +135,7 @@ def test_the_order_of_an_older_database_is_kept(store: Store) -> None:
 
 def _wait(store: Store, *, jobs_count: int, parts: int) -> None:
     """Let an account with some published and failed posts have all parts of all jobs waiting."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
         for number in range(jobs_count):
             name = f"job{number:03}"
@@ -158,7 +159,7 @@ def _cost(store: Store) -> int:
 def test_the_next_publication_costs_the_same_however_many_wait(store: Store) -> None:
     _wait(store, jobs_count=publication_queue.JOBS_PER_QUERY, parts=2)
     few = _cost(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in (tables.publications, tables.job_segments, tables.jobs):
             connection.execute(table.delete())
     _wait(store, jobs_count=2 * publication_queue.JOBS_PER_QUERY, parts=50)
@@ -168,7 +169,7 @@ def test_the_next_publication_costs_the_same_however_many_wait(store: Store) -> 
 
 def test_the_next_publication_is_found_by_the_indexes_of_the_order(store: Store) -> None:
     """SQLite uses a partial index only for a query that repeats its condition."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
         with traced(connection) as statements:
             list(publication_queue.next_in_order(connection, "tiktok-1"))
@@ -185,7 +186,7 @@ def test_the_next_publication_is_found_by_the_indexes_of_the_order(store: Store)
 
 
 def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
         for name, minutes, status in (("old", 0, SegmentStatus.PENDING), ("new", 5, SegmentStatus.READY)):
             jobs.create(connection, job(name, minutes=minutes, parts=1))
@@ -195,7 +196,16 @@ def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
         assert [queued.job_id for queued in _next(connection)] == ["new"]
         segments.claim(connection, "old-1", "a", NOON)
         segments.finish(
-            connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={}, now=NOON
+            connection,
+            "old-1",
+            "a",
+            file_path="jobs/x/part-001.a.mp4",
+            duration_s=1,
+            size_bytes=1,
+            gaze={},
+            stage_seconds={},
+            rendering={},
+            now=NOON,
         )
         assert [queued.job_id for queued in _next(connection)] == ["old", "new"]
 
@@ -204,7 +214,7 @@ def test_what_a_person_wants_now_comes_first(store: Store) -> None:
     """In the order in which it was wanted, and before older jobs; a part that waits for an earlier one does not."""
     _wait(store, jobs_count=4, parts=2)
     wanted = {"job003-1": 2, "job001-1": 1, "job002-2": 0}
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for part, minutes in wanted.items():
             post_times.want_now(connection, f"{part}-tiktok-1", NOON + timedelta(minutes=minutes))
         found = [(queued.job_id, queued.segment_number, queued.publish_now) for queued in _next(connection)]

@@ -40,11 +40,11 @@ def _connect(connection: Connection) -> None:
 def test_counts_stay_exact_through_inserts_updates_deletions_and_rollbacks(store: Store) -> None:
     chance = random.Random(7)
     posts = tables.publications
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         _connect(connection)
     for number in range(60):
         try:
-            with store.writing() as connection:
+            with store.writing(scope="everything") as connection:
                 _insert(connection, number)
                 some = posts.c.segment_id.in_([f"job-{chance.randrange(60)}-1" for _ in range(5)])
                 status = chance.choice(list(PublicationStatus))
@@ -74,7 +74,7 @@ def test_each_counted_table_has_its_triggers(store: Store, table: Table) -> None
 
 
 def test_rows_that_were_there_before_the_migration_are_counted(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         _connect(connection)
         _insert(connection, 1)
         for table in COUNTED:
@@ -90,7 +90,7 @@ def test_rows_that_were_there_before_the_migration_are_counted(store: Store) -> 
 
 
 def test_counts_are_never_negative_when_all_tables_are_emptied(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
         connection.execute(tables.row_counts.delete())
         connection.execute(tables.jobs.delete())
@@ -102,7 +102,7 @@ def test_counts_are_never_negative_when_all_tables_are_emptied(store: Store) -> 
 def test_reading_counts_costs_the_same_however_many_rows_there_are(store: Store) -> None:
     costs = []
     for known, wanted in ((0, 3), (3, 1500)):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             if known == 0:
                 _connect(connection)
             for number in range(known, wanted):

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from store import Store, stage_durations
 from store.stage_durations import BUCKETS_S, Histogram
 
 
+@pytest.fixture
+def store(engine: Store) -> Store:
+    """Run each test on both engines."""
+    return engine
+
+
 def test_a_histogram_counts_each_duration_in_all_buckets_that_it_is_not_longer_than(store: Store) -> None:
     durations_s = (0.05, 0.1, 2.0, 61.0, 61.0, 5000.0, -3.0)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for duration_s in durations_s:
             stage_durations.observe(connection, "render", duration_s)
         stage_durations.observe(connection, "plan", 1.0)
@@ -25,7 +33,7 @@ def test_a_histogram_counts_each_duration_in_all_buckets_that_it_is_not_longer_t
 
 def test_a_duration_is_counted_only_with_the_transaction_that_ends_the_stage(store: Store) -> None:
     try:
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             stage_durations.observe(connection, "render", 1.0)
             raise RuntimeError
     except RuntimeError:

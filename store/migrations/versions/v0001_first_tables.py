@@ -6,6 +6,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Go forward."""
@@ -59,7 +61,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), server_default="", nullable=False),
         sa.Column("caption", sa.Text(), server_default="", nullable=False),
         sa.Column("original_name", sa.Text(), server_default="", nullable=False),
-        sa.Column("size_bytes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("size_bytes", BIG, server_default="0", nullable=False),
         sa.Column("gaze_intensity", sa.Float(), nullable=False),
         sa.Column("segment_seconds", sa.Float(), nullable=False),
         sa.Column("publish_after", sa.DateTime(), nullable=True),
@@ -67,7 +69,7 @@ def upgrade() -> None:
         sa.Column("gaze_zero", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("asked_at", sa.DateTime(), nullable=True),
         sa.Column("segment_count", sa.Integer(), nullable=True),
-        sa.Column("sequence", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("sequence", BIG, server_default="0", nullable=False),
         sa.Column("files_deleted_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -132,7 +134,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(), nullable=True),
         sa.Column("gaze", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("size_bytes", sa.Integer(), nullable=True),
+        sa.Column("size_bytes", BIG, nullable=True),
         sa.Column("stage_seconds", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"],
@@ -205,7 +207,7 @@ def upgrade() -> None:
     op.create_index("publications_by_job", "publications", ["job_id"], unique=False)
     op.create_table(
         "attempts",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", BIG, autoincrement=True, nullable=False),
         sa.Column("delivery_id", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("duration_ms", sa.Integer(), nullable=False),

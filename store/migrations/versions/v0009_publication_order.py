@@ -6,6 +6,7 @@ from alembic import op
 revision = "0009"
 down_revision = "0008"
 
+BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # its order is that of the jobs' times
 OPEN = sa.text("status IN ('waiting', 'publishing', 'outcome_unknown')")
 NOT_PUBLISHED = sa.text("status IN ('failed', 'expired')")
 FILL = (
@@ -17,7 +18,7 @@ STARTED = sa.text("started_at IS NOT NULL")
 
 def upgrade() -> None:
     """Go forward."""
-    op.add_column("publications", sa.Column("job_order", sa.Text(), nullable=True))
+    op.add_column("publications", sa.Column("job_order", BYTEWISE, nullable=True))
     op.execute(FILL)
     order = ["account_id", "job_order", "segment_number"]
     op.create_index("publications_in_order", "publications", order, sqlite_where=OPEN, postgresql_where=OPEN)

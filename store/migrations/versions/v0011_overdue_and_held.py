@@ -20,4 +20,4 @@ def upgrade() -> None:
         ("publications_held", "publications", ["account_id", "job_id", "segment_number"], HELD),
         ("job_segments_not_ended", "job_segments", ["status"], NOT_ENDED),
     ):
-        op.create_index(name, table, columns, sqlite_where=where)
+        op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0016"
 down_revision = "0015"
 
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 COUNTED = {
     "jobs": "''",
     "job_segments": "''",
@@ -17,27 +19,28 @@ COUNTED = {
 
 def upgrade() -> None:
     """Go forward."""
+    is_postgresql = op.get_bind().dialect.name == "postgresql"
     op.create_table(
         "row_counts",
         sa.Column("table_name", sa.Text(), nullable=False),
         sa.Column("platform", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("row_count", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("table_name", "platform", "status"),
+        sa.Column("row_count", BIG, nullable=False),
+        *([] if is_postgresql else [sa.PrimaryKeyConstraint("table_name", "platform", "status")]),
     )
     op.create_table(
         "stage_durations",
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("le_s", sa.Float(), nullable=False),
-        sa.Column("observations", sa.Integer(), nullable=False),
+        sa.Column("observations", BIG, nullable=False),
         sa.Column("sum_s", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("stage", "le_s"),
+        *([] if is_postgresql else [sa.PrimaryKeyConstraint("stage", "le_s")]),
     )
     for table, platform in COUNTED.items():
         op.execute(
             f"INSERT INTO row_counts SELECT '{table}', {platform}, status, count(*) FROM {table} GROUP BY 2, 3"  # noqa: S608 (constants)
         )
-        for statement in _triggers(table, platform):
+        for statement in (_triggers_of_postgresql if is_postgresql else _triggers)(table, platform):
             op.execute(statement)
 
 
@@ -63,3 +66,29 @@ def _triggers(table: str, platform: str) -> tuple[str, ...]:
         BEGIN {subtract} {add} END
         """,
     )
+
+
+def _triggers_of_postgresql(table: str, platform: str) -> tuple[str, ...]:
+    """Return the statements for an engine with concurrent writers, where the number is a sum of rows.
+
+    Each change adds a row: transactions that count one row up and down would wait for each other, in any order.
+    `store.row_counts.compact` adds the rows up.
+    """
+    new, old = ("NEW." + platform, "OLD." + platform) if platform.isidentifier() else (platform, platform)
+    add = f"INSERT INTO row_counts VALUES ('{table}', {new}, NEW.status, 1);"  # noqa: S608 (constants)
+    subtract = f"INSERT INTO row_counts VALUES ('{table}', {old}, OLD.status, -1);"  # noqa: S608 (constants)
+    statements = []
+    for event, change, when in (
+        ("insert", add, ""),
+        ("delete", subtract, ""),
+        ("update", subtract + add, "WHEN (OLD.status <> NEW.status)"),
+    ):
+        name = f"{table}_counted_on_{event}"
+        of = " OF status" if event == "update" else ""
+        statements.append(
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change} RETURN NULL; END $$"
+        )
+        statements.append(
+            f"CREATE TRIGGER {name} AFTER {event}{of} ON {table} FOR EACH ROW {when} EXECUTE FUNCTION {name}()"
+        )
+    return tuple(statements)

@@ -21,4 +21,4 @@ def upgrade() -> None:
         ("publications_wanted_now", ["account_id", "publish_now_at"], WANTED_NOW),
         ("publications_with_own_time", ["account_id", "job_id", "segment_number"], WITH_OWN_TIME),
     ):
-        op.create_index(name, "publications", columns, sqlite_where=where)
+        op.create_index(name, "publications", columns, sqlite_where=where, postgresql_where=where)
