@@ -16,6 +16,7 @@ COPY settings.py process_protection.py liveness.py redaction.py ./
 COPY actors actors
 COPY api api
 COPY broker broker
+COPY files files
 COPY frontend frontend
 COPY media media
 COPY platforms platforms

@@ -11,9 +11,10 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +39,8 @@ PLATFORM_ROOTS = tuple(name.upper() for name in registry.ROOT_NAMES)
 
 LAST_PORT = 65_535
 LOOPBACK = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # by listening address
+# Schemes of the addresses of RabbitMQ and Redis, and the Python package of each.
+TRANSPORTS = {"amqp": "pika", "amqps": "pika", "redis": "redis", "rediss": "redis"}
 SHORTEST_SECRET = 16  # characters; generated secrets have 43
 RESERVED_DOMAINS = (".localhost", ".local", ".internal", ".invalid", ".test", ".example")  # RFC 6761, RFC 9476
 API_KEY_FILE = "api.key"  # in DATA_DIR: the key that is generated at the first start
@@ -94,6 +97,36 @@ def _public_email(value: str) -> str:
     return value
 
 
+def _files_url(value: str) -> str:
+    """Accept an absolute path, or a bucket with an optional prefix."""
+    if value and re.fullmatch(r"file:///[^?#]+|s3://[a-z0-9][a-z0-9._-]*(/[^?#]*)?", value) is None:
+        raise ValueError("must be file:///PATH or s3://BUCKET/PREFIX")
+    return value
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    """Accept a file of SQLite, or a database of a PostgreSQL server."""
+    url = value.get_secret_value()
+    if url and re.fullmatch(r"sqlite:///.+|postgresql(\+psycopg)?://\S+", url) is None:
+        raise ValueError("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+    return value
+
+
+def _transport_url(value: SecretStr) -> SecretStr:
+    """Refuse an address whose port is no number; `Settings` decides about the rest."""
+    try:
+        _ = urlsplit(value.get_secret_value()).port
+    except ValueError:
+        raise ValueError("must be an address such as amqp://USER:PASSWORD@HOST/VHOST or redis://HOST/NUMBER") from None
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if value and not _is_web_address(value):
+        raise ValueError("must be an address such as https://s3.example.com")
+    return value.rstrip("/")
+
+
 class OAuthClient(BaseModel):
     """One registered application at a platform."""
 
@@ -107,6 +140,10 @@ SegmentSeconds = Annotated[float, Field(ge=6, le=60, allow_inf_nan=False)]
 GazeIntensity = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
+ServiceName = Literal["api", "network", "media", "relay"]
+ALL_SERVICES: tuple[ServiceName, ...] = ("api", "network", "media", "relay")  # the last one only with a transport
+
+
 class Settings(BaseModel):
     """The validated environment. Field names are the variables' names in lower case."""
 
@@ -114,8 +151,15 @@ class Settings(BaseModel):
 
     environment: Literal["development", "production"] = "development"
     data_dir: Path = Path("data")
-    database_url: str = ""  # empty: SQLite in data_dir
-    broker_url: str = ""  # empty: the same SQLite file
+    # Empty: SQLite in data_dir. It may contain a password.
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("")
+    # Empty: the same database, which the workers listen to. RabbitMQ or Redis wake workers of a PostgreSQL server.
+    broker_url: Annotated[SecretStr, AfterValidator(_transport_url)] = SecretStr("")
+    broker_listen_url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("")  # past a pooler
+    lease_seconds: Annotated[float, Field(ge=10, le=3600)] = 60.0  # after which work of a lost machine goes to others
+    database_pool: Annotated[int, Field(ge=1, le=100)] = 8  # connections that a process keeps to PostgreSQL
+    # Of this machine; each one runs on some machine.
+    services: Annotated[tuple[ServiceName, ...], BeforeValidator(_comma_list), Field(min_length=1)] = ALL_SERVICES
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
     metrics_port: Annotated[int, Field(ge=1, le=LAST_PORT)] | None = (
@@ -145,6 +189,14 @@ class Settings(BaseModel):
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
     keep_pictures_days: Annotated[float, Field(ge=0, le=3650)] = 30.0  # small covers and previews, after the videos
     lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # for which files without a record are kept
+    files_url: Annotated[str, AfterValidator(_files_url)] = ""  # file:///PATH or s3://BUCKET/PREFIX; empty: in data_dir
+    s3_endpoint_url: Annotated[str, AfterValidator(_endpoint)] = ""  # of a storage that is not Amazon's
+    s3_region: str = "us-east-1"
+    s3_links: bool = False  # platforms fetch parts from the storage, not from PUBLIC_URL
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+    scratch_dir: Path | None = None  # of copies of files in S3; none: in data_dir
+    scratch_size: Annotated[int, BeforeValidator(_size_bytes), Field(ge=1)] = 2 * 10**9
     backup_dir: Path | None = None  # none: no scheduled backups
     backup_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0  # between two scheduled backups
     backup_keep: Annotated[int, Field(ge=1, le=1000)] = 7  # newest backups in BACKUP_DIR that are kept
@@ -184,35 +236,104 @@ class Settings(BaseModel):
             yield f"SECRET_KEY must have at least {SHORTEST_SECRET} characters; take random ones"
         if any(len(key.get_secret_value()) < SHORTEST_SECRET for key in self.api_keys):
             yield f"API_KEYS: each key must have at least {SHORTEST_SECRET} characters; take random ones"
-        urls = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url}
-        others = [name for name, url in urls.items() if url and not url.startswith("sqlite:///")]
-        for name in others:
+        yield from self._database_contradictions()
+        yield from self._storage_contradictions()
+        if set(self.services) == {"relay"} and self.transport_url is None:
+            yield "SERVICES names the relay alone, which needs BROKER_URL=amqp://… or redis://…"
+        if {*self.services, "relay"} != set(ALL_SERVICES) and not (self.is_postgresql and self.is_remote):
             yield (
-                f"{name}: only sqlite:///PATH is supported, because a change of state and its messages are committed "
-                "together, in one SQLite file"
+                "SERVICES must name all services, or be empty: other machines reach neither this one's SQLite file nor "
+                "its videos. Set DATABASE_URL to a PostgreSQL server and FILES_URL to a bucket first"
             )
-        is_own = Path(self.broker_url.removeprefix("sqlite:///")) == self.database_path
-        if self.broker_url and not others and not is_own:
-            yield "BROKER_URL must name the database's own file: both commit in one transaction"
+
+    def _database_contradictions(self) -> Iterator[str]:
+        """Yield what is missing for a server of PostgreSQL, and a broker that is elsewhere."""
+        path, broker_url = self.database_path, self.broker_url.get_secret_value()
+        is_own = path is not None and broker_url in {f"sqlite:///{path}", f"sqlite:///{path.resolve()}"}
+        package = TRANSPORTS.get(urlsplit(broker_url).scheme)
+        if package is not None and not self.is_postgresql:
+            yield (
+                "BROKER_URL names RabbitMQ or Redis, which need DATABASE_URL=postgresql+psycopg://…: they wake "
+                "workers, and the messages are in that database; SQLite wakes its workers itself"
+            )
+        elif package is not None and find_spec(package) is None:
+            yield f"BROKER_URL needs the Python package {package}, which is not installed"
+        elif package is None and broker_url and not is_own and broker_url != self.database_url.get_secret_value():
+            yield (
+                "BROKER_URL must name the database itself, or be empty: a change of state and its messages are "
+                "committed in one transaction. With PostgreSQL it may be amqp://… or redis://…"
+            )
+        if not self.is_postgresql:
+            return
+        if self.secret_key is None:
+            yield "SECRET_KEY must be set: all machines that use a PostgreSQL server decrypt the same tokens"
+        if not self.api_keys:
+            yield "API_KEYS must be set: all machines that use a PostgreSQL server accept the same keys"
+        if self.backup_dir is not None:
+            yield "BACKUP_DIR is for SQLite: make backups of PostgreSQL on its server, such as with pg_dump"
+
+    def _storage_contradictions(self) -> Iterator[str]:
+        """Yield what is missing for a storage, or was set without one."""
+        required = {
+            "AWS_ACCESS_KEY_ID": self.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key,
+        }
+        if self.is_remote:
+            for name in [name for name, value in required.items() if value is None]:
+                yield f"{name} must be set: FILES_URL names a bucket"
+            if self.scratch_size < self.max_upload_size:
+                yield "SCRATCH_SIZE must be at least MAX_UPLOAD_SIZE: the longest video is copied there to be cut"
+            if self.s3_links and self.environment == "production" and self.s3_endpoint_url.startswith("http://"):
+                yield "S3_ENDPOINT_URL must be https with S3_LINKS: Instagram fetches the parts there"
+        elif self.s3_links:
+            yield "S3_LINKS is set, but FILES_URL names no bucket (s3://BUCKET/PREFIX)"
+        elif self.s3_endpoint_url:
+            yield "S3_ENDPOINT_URL is set, but FILES_URL names no bucket (s3://BUCKET/PREFIX)"
 
     @property
-    def database_path(self) -> Path:
-        """The SQLite file of store and broker."""
-        return (
-            Path(self.database_url.removeprefix("sqlite:///"))
-            if self.database_url
-            else self.data_dir / "vidprod.sqlite3"
-        )
+    def is_remote(self) -> bool:
+        """Whether the files of jobs are in an S3-compatible storage."""
+        return self.files_url.startswith("s3://")
+
+    @property
+    def files_dir(self) -> Path:
+        """The directory of the files of jobs; with a remote storage, of uploads that are being received."""
+        path = self.files_url.removeprefix("file://")
+        return self.data_dir if self.is_remote or not path else Path(path)
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether store and broker are on a PostgreSQL server."""
+        return self.database_url.get_secret_value().startswith("postgresql")
+
+    @property
+    def transport_url(self) -> str | None:
+        """The address of RabbitMQ or Redis, through which a relay wakes workers; None without."""
+        url = self.broker_url.get_secret_value()
+        return url if urlsplit(url).scheme in TRANSPORTS else None
+
+    @property
+    def postgresql_url(self) -> str:
+        """The address of the database on a server, with the name of the driver."""
+        return self.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def database_path(self) -> Path | None:
+        """The SQLite file of store and broker; None if they are on a server."""
+        if self.is_postgresql:
+            return None
+        url = self.database_url.get_secret_value()
+        return Path(url.removeprefix("sqlite:///")) if url else self.data_dir / "vidprod.sqlite3"
 
     @property
     def uploads_dir(self) -> Path:
         """One directory per job with the uploaded file."""
-        return self.data_dir / "uploads"
+        return self.files_dir / "uploads"
 
     @property
     def jobs_dir(self) -> Path:
         """One directory per job with its parts."""
-        return self.data_dir / "jobs"
+        return self.files_dir / "jobs"
 
     @property
     def own_hosts(self) -> frozenset[str]:
@@ -230,8 +351,21 @@ class Settings(BaseModel):
 
     def secret_values(self) -> list[str]:
         """Return all secrets, to keep them out of logs."""
-        found = [*self.api_keys, self.secret_key, *(client.client_secret for client in self.oauth_clients.values())]
+        found = [
+            *self.api_keys,
+            *(SecretStr(password) for password in self._database_passwords()),
+            self.secret_key,
+            self.aws_secret_access_key,
+            *(client.client_secret for client in self.oauth_clients.values()),
+        ]
         return [secret.get_secret_value() for secret in found if secret is not None]
+
+    def _database_passwords(self) -> Iterator[str]:
+        for url in (self.database_url, self.broker_listen_url):
+            if self.is_postgresql and (password := urlsplit(url.get_secret_value()).password):
+                yield unquote(password)
+        if self.transport_url and (password := urlsplit(self.transport_url).password):
+            yield unquote(password)
 
     def secret_addresses(self) -> list[str]:
         """Return the addresses that contain secrets."""

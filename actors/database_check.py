@@ -7,9 +7,9 @@ import dramatiq
 from actors import sealed_rows
 from broker import DatabaseUnavailable as BrokerUnavailable
 from broker import SchemaTooNew
-from store import DatabaseUnavailable, Sealer, Store
+from store import CommitUnclear, DatabaseUnavailable, Sealer, Store
 
-DATABASE_ERRORS = (DatabaseUnavailable, BrokerUnavailable, SchemaTooNew)
+DATABASE_ERRORS = (DatabaseUnavailable, CommitUnclear, BrokerUnavailable, SchemaTooNew)
 """Errors of store and broker when the database cannot be used."""
 
 
@@ -23,7 +23,7 @@ def require_database(store: Store, sealer: Sealer) -> None:
         store.require_usable()
         sealed_rows.report(store, sealer)
     except DATABASE_ERRORS as error:
-        raise SystemExit(f"{store.path}: {error}") from None
+        raise SystemExit(f"{store.name}: {error}") from None
 
 
 class RequireDatabase(dramatiq.Middleware):

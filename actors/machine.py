@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from actors.disk import Disk
-from broker import SqliteBroker
+from actors.stop_children import LostLeases
+from broker import MessageBroker
+from files.storage import Storage
 from platforms.contract import Publisher
 from platforms.definition import PublishingOptions
 from platforms.http.hosts import Roots
@@ -47,7 +49,7 @@ class Machine:
     Attributes:
         settings: the validated environment.
         store: the database of jobs; `store.writing()` also commits the messages sent inside.
-        broker: the message broker, in the same database file.
+        broker: the message broker, in the same database.
         sealer: encrypts and decrypts stored secrets.
         hosts: roots that replace those of the real platforms.
         publisher: returns the publisher of a platform, by the platform's name.
@@ -55,20 +57,24 @@ class Machine:
         boot_time: the clock that is never set, for what is measured rather than told.
         new_id: returns a new unique id with the given prefix.
         stopping: set once this worker process is asked to stop.
+        lost_leases: messages that this process must not go on with.
         disk: the disk of the data directory, and its ballast file.
+        files: the files of jobs, by key.
     """
 
     settings: Settings
     store: Store
-    broker: SqliteBroker
+    broker: MessageBroker
     sealer: Sealer
     hosts: Roots
     publisher: Callable[[str], Publisher]
     disk: Disk
+    files: Storage
     now: Callable[[], datetime] = utc_now
     boot_time: Callable[[], BootTime] = boot_clock.boot_time
     new_id: Callable[[str], str] = random_id
     stopping: threading.Event = field(default_factory=threading.Event)
+    lost_leases: LostLeases = field(default_factory=LostLeases)
 
     @property
     def publishing_options(self) -> PublishingOptions:
@@ -76,8 +82,8 @@ class Machine:
         return publishing_options(self.settings)
 
     def in_data(self, relative: str) -> Path:
-        """Return the absolute path of a file whose path is stored relative to the data directory."""
-        return self.settings.data_dir.resolve() / relative
+        """Return the path of a key in the local directory of files; for recovery, which moves folders there."""
+        return self.settings.files_dir.resolve() / relative
 
     def send(
         self,

@@ -1,14 +1,14 @@
 """Builds the `Machine` of a process from its environment.
 
-The broker and the store share one file: `store.writing()` takes the broker's write lock and lets sends join its
-transaction, so that a change of state and the messages that follow from it commit together.
+The broker and the store share one database: `store.writing()` lets sends join its transaction, so that a change of
+state and the messages that follow from it commit together.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dramatiq
 from dramatiq.middleware import CurrentMessage
@@ -16,18 +16,21 @@ from dramatiq.middleware import CurrentMessage
 import process_protection
 import redaction
 import settings as environment
-from actors import logging_setup
+from actors import databases, logging_setup
 from actors.database_check import RequireDatabase
 from actors.disk import Disk
+from actors.fenced_requests import FencedRequests
 from actors.locked_database import RetriesUnlessLocked, waits_again
 from actors.log_context import LogContext
 from actors.machine import Machine, publishing_options
-from actors.stop_children import StopChildren
-from broker import SqliteBroker, WriteLock
+from actors.stop_children import LostLeases, StopChildren
+from actors.storage import open_files
+from broker import MessageBroker, WriteLock
 from platforms import registry
 from platforms.contract import Publisher
+from platforms.http.fencing import Fence
 from settings import Settings
-from store import Sealer, Store
+from store import Sealer
 
 
 def build(environ: Mapping[str, str]) -> Machine:
@@ -39,31 +42,28 @@ def build(environ: Mapping[str, str]) -> Machine:
     """
     settings = environment.read(environ)
     stopping = threading.Event()
-    path = settings.database_path.resolve()
     disk = Disk(settings.data_dir.resolve())
     disk.release_ballast_if_full()  # a start makes small files
     # Each actor states `max_retries` or `retry_when`. No TimeLimit: it cannot interrupt a wait for a child and may
     # strike inside a commit; `media.process.runner` keeps the deadlines and ends the child.
     WriteLock.process_name = logging_setup.process_name()
-    broker = SqliteBroker(
-        path,
-        middleware=[
-            RetriesUnlessLocked(max_retries=5, min_backoff=5_000, max_backoff=600_000),
-            CurrentMessage(),
-            StopChildren(stopping),
-        ],
-        poll_interval_s=settings.queue_poll_interval,
-        if_replaced="refuse",  # a new file would lack the store's tables
-        before_write=disk.release_ballast_if_full,
-        redact=redaction.redact,
-    )
-    store = Store(
-        path,
-        write_lock=broker.write_lock,
-        joining=broker.joining,
-        before_write=disk.release_ballast_if_full,
-        waits_again=waits_again(stopping),
-    )
+    lost_leases = LostLeases()
+    fence = Fence()
+
+    def end_work(message_ids: list[str]) -> None:
+        lost_leases.add(message_ids)
+        fence.end_requests()
+
+    hooks = databases.Hooks(disk.release_ballast_if_full, waits_again(stopping), end_work)
+    middleware = [
+        RetriesUnlessLocked(max_retries=5, min_backoff=5_000, max_backoff=600_000),
+        CurrentMessage(),
+        StopChildren(stopping, lost_leases),
+        FencedRequests(fence),
+    ]
+    broker = databases.open_broker(settings, middleware, hooks)
+    fence.check = _lease_check(lost_leases, broker)
+    store = databases.open_store(settings, broker, hooks)
     key = _secret_key(settings)
     redaction.add([key])
     sealer = Sealer(key, on_plain=redaction.add_sealed)
@@ -77,8 +77,20 @@ def build(environ: Mapping[str, str]) -> Machine:
         hosts=settings.platform_roots,
         publisher=lambda platform: _publisher(platform, settings),
         stopping=stopping,
+        lost_leases=lost_leases,
         disk=disk,
+        files=open_files(settings),
     )
+
+
+def _lease_check(lost_leases: LostLeases, broker: MessageBroker) -> Callable[[], None]:
+    """Return what raises `LeaseLost` in a worker thread that must not go on with its message."""
+
+    def check() -> None:
+        lost_leases.check()
+        broker.check_lease()
+
+    return check
 
 
 def _secret_key(settings: Settings) -> str:

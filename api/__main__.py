@@ -45,7 +45,8 @@ def main() -> int:
     process_protection.protect()
     malloc.share_among_threads()
     logging_setup.set_up(wiring.machine.settings)
-    limit_lock_waits(wiring.machine.broker.write_lock)
+    if wiring.machine.broker.write_lock is not None:
+        limit_lock_waits(wiring.machine.broker.write_lock)
     require_database(wiring.machine.store, wiring.machine.sealer)
     wiring.machine.disk.make_ballast()
     served = context()

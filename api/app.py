@@ -12,6 +12,7 @@ from api.http import problem_page, problems
 from api.http.auth import AuthMiddleware
 from api.http.data_page import DataPages
 from api.http.numbers import Int64Converter
+from api.http.ownership import Ownership, check_parameters
 from api.http.page_paths import PageNavigation
 from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.request_ids import RequestIds
@@ -90,6 +91,7 @@ def create_app(context: Context, limits: UploadLimits | None = None, router: Com
             DataPages(),
             TusHeaders(),
             AuthMiddleware(context.keys, behind_fly=context.behind_fly),
+            Ownership(context.store),
         ],
         router=router,
     )
@@ -99,6 +101,7 @@ def create_app(context: Context, limits: UploadLimits | None = None, router: Com
     problems.install(app)
     app.set_error_serializer(problem_page.serialize)
     for path, resource in routes(context, limits or upload_limits(context)).items():
+        check_parameters(path)
         app.add_route(path, resource)
     return app
 

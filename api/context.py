@@ -11,6 +11,7 @@ from actors.machine import Machine
 from api.http.auth import ApiKeys
 from api.http.connection_counters import ConnectionCounters
 from api.http.idempotency import InProgress
+from api.resources.stored_files import StoredFiles
 from api.tus.receiving import Receptions
 from api.uploads.reservations import Reservations
 
@@ -30,6 +31,7 @@ class Context(Machine):
         forecasts: of the waiting publications.
         platform_reads: answers of platforms about accounts, kept for a minute.
         receptions: resumable uploads that this process is receiving.
+        stored_files: of jobs, for their status documents.
     """
 
     keys: ApiKeys
@@ -42,6 +44,7 @@ class Context(Machine):
     forecasts: ForecastCache = field(default_factory=ForecastCache)
     platform_reads: PlatformReads = field(default_factory=PlatformReads)
     receptions: Receptions = field(default_factory=Receptions)
+    stored_files: StoredFiles = field(default_factory=StoredFiles)
 
     def now_s(self) -> float:
         """Return the seconds since the machine booted."""

@@ -14,7 +14,7 @@ SMALL_BYTES = 8 * 2**20  # of a file that is checked in the call, in 13 ms
 TIMEOUT_S = 60.0  # a read transaction that is longer lets the WAL grow
 PAUSE_FACTOR = 100.0  # checks in the background take at most a hundredth of the time
 
-Version = tuple[int, int, int]  # inode, size and modification time of the file
+Version = tuple[int, ...]  # of the file: its size first
 
 
 class DamageCheck:
@@ -40,10 +40,10 @@ class DamageCheck:
             OSError: likewise.
         """
         with self._lock:
-            version = self._version()
+            version = self._store.content_version()
             is_running = self._thread is not None and self._thread.is_alive()
-            if version != self._checked and not is_running:
-                if version[1] <= SMALL_BYTES:
+            if version is not None and version != self._checked and not is_running:
+                if version[0] <= SMALL_BYTES:
                     self._check()
                 elif time.monotonic() >= self._next_s:
                     self._thread = threading.Thread(target=self._run, name="damage check", daemon=True)
@@ -62,10 +62,8 @@ class DamageCheck:
         self._next_s = ended_s + PAUSE_FACTOR * (ended_s - began_s)
 
     def _check(self) -> None:
-        version = self._version()  # before the check: a change in the meantime is noticed by the next call
+        version = (
+            self._store.content_version()
+        )  # before the check: a change in the meantime is noticed by the next call
         self._damage = self._store.damage(within_s=TIMEOUT_S)
         self._checked, self._error = version, None
-
-    def _version(self) -> Version:
-        facts = self._store.path.stat()
-        return facts.st_ino, facts.st_size, facts.st_mtime_ns

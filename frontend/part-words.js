@@ -79,6 +79,7 @@ const ATTEMPT = {
   crashed: 'a crash',
   internal_error: 'an error in VidProd',
   disk_full: 'no room on the disk',
+  storage_unavailable: 'no answer of the storage',
   interrupted: 'repeated interruptions',
 };
 const SMALLER = new Set(['less_memory', 'least']);
@@ -110,6 +111,7 @@ export const reviewQuestion = (code, isEarly) => (isEarly && REVIEW[`${code}_ear
 export function nextAttempt(what, { attempts, retry_at: retryAt }) {
   const last = attempts?.at(-1);
   if (retryAt && last?.outcome === 'disk_full') return `${what} waits until the disk of the server has room.`;
+  if (retryAt && last?.outcome === 'storage_unavailable') return `${what} waits until the storage of the videos answers.`;
   return retryAt && last ? `${what} failed (${ATTEMPT[last.outcome] ?? plain(last.outcome)}). Trying again ${moment(retryAt)}.` : '';
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -11,7 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.postgresql_server import PostgresqlServer
 
 SHARED_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
 
@@ -45,10 +49,27 @@ os.environ |= {
     "API_KEYS": "test-key-of-tests",
 }
 
+ENGINE = os.environ.get("TEST_ENGINE", "sqlite")
+"""Of the database of this process's machine: "postgresql" runs the tests of the API and of actors on a server."""
+
+if ENGINE == "postgresql":
+    import atexit
+    from contextlib import ExitStack
+
+    from tests.postgresql_server import running_server
+
+    _running = ExitStack()
+    _server = _running.enter_context(running_server(english=True))
+    atexit.register(_running.close)
+    os.environ["DATABASE_URL"] = _server.url(_server.create_database())
+    os.environ["SECRET_KEY"] = "secret-of-the-tests-machines"
+
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from loguru import logger  # noqa: E402
 
+from tests.support import object_store  # noqa: E402
+from tests.support.object_store import ObjectStore  # noqa: E402
 from tests.support.plain_opens import refuse_plain_opens  # noqa: E402
 
 refuse_plain_opens(Path(_DATA_DIR))
@@ -61,11 +82,36 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite_only(reason): the test is about what only a SQLite file does")
     config.addinivalue_line(
         "markers",
         "logs_errors(*loggers): errors in the log are expected here; with names of standard library loggers, only"
         " theirs and their children's",
     )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("sqlite_only")
+    if marker is not None:
+        (reason,) = marker.args  # each has one
+        if ENGINE != "sqlite":
+            pytest.skip(reason)
+
+
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: it found nothing, in 6 of 20 seconds."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and collected tests out of later garbage collections.
+
+    They are millions of objects, which live as long as the process. `media` collects garbage in each render, at its
+    first frames and after its analysis: beside all tests, that took longer than decoding and encoding.
+    """
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:
@@ -84,6 +130,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def _reason(told: object) -> str:
     """Return why a test was skipped, without its place: a file's name decides nothing."""
     return str(told[2]) if isinstance(told, tuple) else ""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Yield an S3-compatible storage; starting it takes three seconds."""
+    if object_store.program() is None:
+        pytest.skip("SeaweedFS is missing (requirements-dev.txt)")
+    with object_store.running(tmp_path_factory.mktemp("seaweedfs")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """Run a PostgreSQL server for all tests of this process."""
+    from tests.postgresql_server import running_server  # noqa: PLC0415 (every test imports this module)
+
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresqlServer]:
+    """Run a PostgreSQL server that the test may stop."""
+    from tests.postgresql_server import running_server  # noqa: PLC0415 (every test imports this module)
+
+    with running_server() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

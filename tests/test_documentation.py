@@ -135,7 +135,7 @@ def test_generated_sections_are_current() -> None:
 def test_every_setting_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
-    documented = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    documented = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)}
     clients = {name for login in LOGINS.values() for name in (login.client_id_variable, login.client_secret_variable)}
     fields = settings.Settings.model_fields.keys() - {"oauth_clients", "platform_roots"}
     assert {name.upper() for name in fields} | clients <= documented

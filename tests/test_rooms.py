@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VIDEO = {"av", "cv2", "mediapipe", "ai_edge_litert", "moviepy", "numpy", "imageio", "imageio_ffmpeg", "PIL"}
 SHARED = {"loguru", "typing_extensions"}  # the second: newer parts of the standard library
 ALLOWED: dict[str, set[str]] = {
-    "broker": {"dramatiq", "prometheus_client"},
-    "store": {"sqlalchemy", "alembic", "cryptography", "pydantic"},
+    "broker": {"dramatiq", "pika", "prometheus_client", "psycopg", "redis"},
+    "store": {"sqlalchemy", "alembic", "cryptography", "psycopg", "pydantic"},
     "media": {*VIDEO, "pydantic"},
     "platforms": {
         "apprise",
@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
         "redaction",
     },
     "platforms/mock": {"requests_oauthlib", "requests", "pydantic", "falcon", "waitress"},
+    "files": {"obstore"},
     "actors": {
         "dramatiq",
         "periodiq",
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
         "redaction",
         "settings",
         "broker",
+        "files",
         "store",
         "platforms",
         "media.cutting.recut",
@@ -60,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "redaction",
         "settings",
         "broker",
+        "files",
         "store",
         "platforms",
         "actors",
@@ -71,7 +74,8 @@ ALLOWED: dict[str, set[str]] = {
 FOLDERS: dict[str, set[str]] = {
     "actors": {"flow", "recovery"},
     "api": {"http", "resources", "server", "tus", "uploads"},
-    "broker": {"engine", "storage"},
+    "broker": {"engine", "postgresql", "relay", "storage"},
+    "files": set(),
     "frontend": set(),
     "media": {
         "container",

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 import settings
 from scripts.local.run import development
-from settings import BadSettings, kept_secret, read
+from settings import BadSettings, kept_secret, read, secret_names
 
 
 def test_nothing_set_gives_a_machine_that_works_in_development() -> None:
@@ -37,6 +38,12 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
     assert read({"MAX_UPLOAD_SIZE": written}).max_upload_size == size_bytes
 
 
+BUCKET = {"FILES_URL": "s3://videos", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+POSTGRESQL = {
+    "DATABASE_URL": "postgresql://vidprod:pass%40word@db/vidprod",
+    "SECRET_KEY": "a-secret-of-all-machines",
+    "API_KEYS": "a-key-of-all-machines",
+}
 NO_ADDRESSES = (
     "video.example.com",
     "ftp://video.example.com",
@@ -68,9 +75,29 @@ NO_ADDRESSES = (
         ({"PORT": "8000", "METRICS_PORT": "8000"}, "METRICS_PORT must be another port"),
         ({"SECRET_KEY": "x"}, "at least 16"),
         ({"API_KEYS": "a-key-of-sixteen-characters,fifteen-letters"}, "API_KEYS: each key must have at least 16"),
-        ({"DATABASE_URL": "postgresql://db/vidprod"}, "only sqlite:///PATH"),
-        ({"BROKER_URL": "redis://queue"}, "only sqlite:///PATH"),
+        ({"DATABASE_URL": "mysql://db/vidprod"}, "DATABASE_URL: must be sqlite:///PATH or postgresql"),
+        ({"BROKER_URL": "redis://queue"}, "^BROKER_URL names RabbitMQ or Redis, which need DATABASE_URL=postgresql"),
+        ({"BROKER_URL": "amqps://queue/videos"}, "^BROKER_URL names RabbitMQ or Redis, which need DATABASE_URL=postgr"),
+        ({"BROKER_URL": "kafka://queue"}, "BROKER_URL must name the database itself"),
+        ({**POSTGRESQL, "BROKER_URL": "redis://queue:port"}, "^BROKER_URL: must be an address such as amqp://"),
+        ({**POSTGRESQL, "BROKER_URL": "kafka://queue"}, "BROKER_URL must name the database itself"),
+        ({**POSTGRESQL, "BROKER_URL": "sqlite:///a"}, "BROKER_URL must name the database itself"),
+        ({**POSTGRESQL, "SECRET_KEY": ""}, "^SECRET_KEY must be set: all machines"),
+        ({**POSTGRESQL, "API_KEYS": ""}, "^API_KEYS must be set: all machines"),
+        ({**POSTGRESQL, "BACKUP_DIR": "/backups"}, "^BACKUP_DIR is for SQLite"),
         ({"DATABASE_URL": "sqlite:///a", "BROKER_URL": "sqlite:///b"}, "one transaction"),
+        ({"SERVICES": "api"}, "^SERVICES must name all services"),
+        ({**POSTGRESQL, "SERVICES": "api"}, "^SERVICES must name all services"),
+        ({"SERVICES": "api,relay"}, "SERVICES"),
+        ({"SERVICES": ","}, "SERVICES"),
+        ({"FILES_URL": "s3://videos"}, "AWS_ACCESS_KEY_ID must be set"),
+        ({"S3_ENDPOINT_URL": "https://s3.example.com"}, "S3_ENDPOINT_URL is set, but FILES_URL names no bucket"),
+        ({"S3_LINKS": "true"}, "S3_LINKS is set, but FILES_URL names no bucket"),
+        ({**BUCKET, "SCRATCH_SIZE": "1MB"}, "SCRATCH_SIZE must be at least MAX_UPLOAD_SIZE"),
+        (
+            {**BUCKET, "ENVIRONMENT": "production", "S3_LINKS": "true", "S3_ENDPOINT_URL": "http://s3.internal"},
+            "S3_ENDPOINT_URL must be https with S3_LINKS",
+        ),
         ({"TIKTOK_CLIENT_KEY": "only half"}, "TIKTOK_CLIENT_SECRET"),
         ({"SECRET_KEY_FILE": "/does/not/exist"}, "SECRET_KEY_FILE"),
     ],
@@ -105,13 +132,13 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
                 "PORT": "abc",
                 "GAZE_INTENSITY": "2",
                 "API_KEYS": "short",
-                "DATABASE_URL": "postgresql://db/vidprod",
+                "DATABASE_URL": "mysql://db/vidprod",
                 "TIKTOK_CLIENT_KEY": "only half",
                 "SECRET_KEY_FILE": str(tmp_path / "missing"),
             }
         )
     found = refused.value.problems
-    names = ["SECRET_KEY_FILE", "TIKTOK_CLIENT_KEY", "PORT", "GAZE_INTENSITY", "PUBLIC_URL", "API_KEYS", "DATABASE_URL"]
+    names = ["SECRET_KEY_FILE", "TIKTOK_CLIENT_KEY", "DATABASE_URL", "PORT", "GAZE_INTENSITY", "PUBLIC_URL", "API_KEYS"]
     assert [re.match(r"[A-Z_]+", problem)[0] for problem in found] == names  # type: ignore[index]
     assert refused.value.report().splitlines() == [f"settings: {problem}" for problem in found]
 
@@ -161,6 +188,30 @@ def test_an_error_does_not_repeat_a_secret() -> None:
 def test_the_broker_may_be_told_the_stores_own_file() -> None:
     chosen = read({"BROKER_URL": "sqlite:///data/vidprod.sqlite3"})
     assert chosen.database_path == Path("data/vidprod.sqlite3")
+
+
+@pytest.mark.parametrize(("url", "package"), [("amqp://mq/videos", "pika"), ("rediss://queue/1", "redis")])
+def test_a_transport_without_its_package_is_refused(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(POSTGRESQL | {"BROKER_URL": url}).transport_url == url
+    monkeypatch.setattr("settings.find_spec", lambda name: None if name == package else find_spec(name))
+    with pytest.raises(BadSettings, match=f"^BROKER_URL needs the Python package {package}"):
+        read(POSTGRESQL | {"BROKER_URL": url})
+
+
+def test_the_password_of_a_transport_is_a_secret() -> None:
+    chosen = read(POSTGRESQL | {"BROKER_URL": "amqp://vidprod:mq%40word@mq/videos"})
+    assert "mq@word" in chosen.secret_values()
+    assert "mq%40word" not in repr(chosen)
+    assert "BROKER_URL" in secret_names()
+
+
+def test_a_postgresql_server_has_no_file_and_its_password_is_a_secret() -> None:
+    chosen = read(POSTGRESQL)
+    assert chosen.database_path is None
+    assert chosen.postgresql_url == "postgresql+psycopg://vidprod:pass%40word@db/vidprod"
+    assert "pass@word" in chosen.secret_values()
+    assert "pass%40word" not in repr(chosen)
+    assert "DATABASE_URL" in settings.secret_names()
 
 
 def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:

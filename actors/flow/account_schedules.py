@@ -1,4 +1,4 @@
-"""Finds the schedule of an account: its own, else its platform's, else the default of the platform.
+"""Finds the schedule of an account: its own, else its owner's of the platform, else the default of the platform.
 
 The scheduler, the forecast, the metrics and the API use it, so they agree on when an account may post.
 """
@@ -21,19 +21,23 @@ class Schedules:
     """All schedules.
 
     Attributes:
-        platforms: of every platform, by name.
+        owners: of the owners and platforms that have one.
         accounts: of the accounts that have their own, by id.
     """
 
-    platforms: Mapping[str, Schedule]
+    owners: Mapping[tuple[str, str], Schedule]
     accounts: Mapping[str, Schedule]
 
     def of(self, account: Account) -> Schedule:
         """Return the schedule that counts for an account."""
-        return self.accounts.get(account.id) or self.platforms[account.platform]
+        own = self.accounts.get(account.id) or self.owners.get((account.owner_id, account.platform))
+        return own or DEFAULTS[account.platform]
+
+    def platforms(self, owner_id: str) -> dict[str, Schedule]:
+        """Return an owner's schedule of every platform, by name."""
+        return {platform: self.owners.get((owner_id, platform), default) for platform, default in DEFAULTS.items()}
 
 
 def read(connection: Connection) -> Schedules:
     """Return the schedules as they are stored."""
-    stored = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
-    return Schedules(DEFAULTS | stored, schedules.of_accounts(connection))
+    return Schedules(schedules.of_owners(connection), schedules.of_accounts(connection))

@@ -14,6 +14,7 @@ from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, reviews, segments, steps
+from store.scope import require_job
 from store.states import JOB_OVER, PUBLICATION_UNPUBLISHED, JobStatus, NoticeKind, PublicationStatus
 
 MIN_RETENTION_H = 24.0  # unless all went well: failed work can be retried, and unpublished parts be fetched, for a day
@@ -21,6 +22,7 @@ MIN_RETENTION_H = 24.0  # unless all went well: failed work can be retried, and 
 
 def close_finished(machine: Machine, connection: Connection, job_id: str) -> None:
     """Close those parts of a job, and then the job, that have nothing open left; emit the events of the job."""
+    require_job(connection, job_id)
     if (moved_to := jobs.close_parts(connection, job_id)) is not None:
         job = jobs.get(connection, job_id)
         emit(machine, connection, "job.processed", job, parts=job.segment_count if job else None)
@@ -63,6 +65,7 @@ def fail_job(machine: Machine, connection: Connection, job_id: str, *, code: str
         error: a sentence for the creator.
         retryable: a retry may succeed; otherwise the file is deleted at once.
     """
+    require_job(connection, job_id)
     if not jobs.fail(connection, job_id, code=code, error=error, now=machine.now()):
         return
     logger.warning("Job {}: failed ({}): {}", job_id, code, error)
@@ -108,7 +111,7 @@ def fail_part(machine: Machine, connection: Connection, segment_id: str, *, reas
     publications.end_waiting_of_segment(
         connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=machine.now()
     )
-    notices.record(machine, connection, f"job:{job.id}", NoticeKind.NEEDS_YOU)
+    notices.record(machine, connection, job.owner_id, f"job:{job.id}", NoticeKind.NEEDS_YOU)
     holding.update(machine, connection, segment.job_id)
     close_finished(machine, connection, segment.job_id)
     start_due(machine, connection)

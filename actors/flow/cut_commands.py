@@ -25,6 +25,7 @@ from actors.flow.job_commands import delete_media_dead_letters
 from actors.flow.publication_commands import NotPossible
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
+from files import keys
 from media.cutting import recut
 from media.cutting.recut import BadCut, Bounds, ChosenPart
 from media.reading.spans import Span
@@ -68,7 +69,7 @@ def change(machine: Machine, job_id: str, version: str, cuts: Sequence[WantedPar
         Outdated: the plan has changed since.
         media.cutting.recut.BadCut: see there.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         before = cut_plan.read(machine, connection, job_id)
         if before is None:
             raise NotPossible("unknown", "there is no such job")
@@ -204,7 +205,7 @@ def _new_rows(machine: Machine, connection: Connection, before: CutPlan, transit
             job_id=before.job.id,
             segment_number=part.number,
             # No other part has ever had this path, so nothing of an earlier rendering can be there.
-            file_path=f"jobs/{before.job.id}/part-{part.number:03}-{segment_id.removeprefix('seg_')}.mp4",
+            file_path=keys.planned_part(before.job.id, part.number, segment_id.removeprefix("seg_")),
             duration=span.duration_s,
             status=SegmentStatus.PENDING,
             start_s=round(span.start_s, 6),

@@ -143,6 +143,6 @@ def _obstacle(machine: Machine, job: Job, parts: Collection[PlannedPart]) -> str
         return JOB_OVER_CODE
     if job.segment_count is None or not parts:
         return NOT_PLANNED
-    if job.source_deleted_at is not None or not machine.in_data(job.video_path).exists():
+    if job.source_deleted_at is not None or machine.files.stat(job.video_path) is None:
         return SOURCE_DELETED
     return STARTED if all(part.begun for part in parts) else None

@@ -53,7 +53,7 @@ def rotate_secret(machine: Machine, endpoint_id: str, overlap: timedelta) -> str
         RotationInProgress: an earlier overlap has not ended. Without an overlap it is ended.
     """
     secret = new_signing_secret()
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         now = machine.now()
         endpoint = webhooks.get_endpoint(connection, endpoint_id)
         if endpoint is None:
@@ -72,7 +72,7 @@ def ping(machine: Machine, endpoint_id: str) -> str | None:
     Returns:
         None if there is no such endpoint.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(endpoint=endpoint_id) as connection:
         endpoint = webhooks.get_endpoint(connection, endpoint_id)
         if endpoint is None:
             return None
@@ -106,7 +106,7 @@ def replay(
     Raises:
         EndpointDisabled: it must be enabled first.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         endpoint = webhooks.get_endpoint(connection, endpoint_id)
         if endpoint is None:
             return None

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from actors.flow import notices, publication_history, webhook_queue
 from actors.machine import Machine
 from platforms import webhook_events
-from store import jobs, sequences, webhooks
+from store import accounts, jobs, sequences, webhooks
 from store.jobs import Job
+from store.owners import DEFAULT_OWNER
 from store.publications import Publication
 
 _SUBJECTS = ("account_id", "endpoint_id", "platform")  # of events without a job; the first that an event has
@@ -22,6 +23,8 @@ def emit(
     machine: Machine, connection: Connection, kind: str, job: Job | None = None, **facts: Any
 ) -> None:  # Any: JSON
     """Record an event, and perhaps a notice, in the open transaction, and send the messages of their deliveries.
+
+    Both go to the owner of the job, the account or the endpoint; the event of a platform goes to all owners.
 
     Args:
         machine: for its clock and ids.
@@ -36,7 +39,8 @@ def emit(
     subject = facts.get("endpoint_id")
     for delivery in webhooks.record_event(connection, event, address, machine.new_id, except_endpoint=subject):
         webhook_queue.wake(machine, connection, delivery.endpoint_id)
-    notices.on_event(machine, connection, kind, job, facts)
+    if event.owner_id is not None:
+        notices.on_event(machine, connection, event.owner_id, kind, job, facts)
 
 
 def create_event(
@@ -58,11 +62,23 @@ def create_event(
     }
     return webhooks.Event(
         id=machine.new_id("msg_"),
+        owner_id=job.owner_id if job else _owner_id(connection, facts),
         type=kind,
         job_id=job.id if job else None,
         body=json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
         created_at=now,
     )
+
+
+def _owner_id(connection: Connection, facts: dict[str, Any]) -> str | None:  # Any: JSON
+    """Return the owner of an event that belongs to no job; None if it concerns all owners."""
+    if "account_id" in facts:
+        account = accounts.get(connection, facts["account_id"])
+        return account.owner_id if account else DEFAULT_OWNER
+    if "endpoint_id" in facts:
+        endpoint = webhooks.get_endpoint(connection, facts["endpoint_id"])
+        return endpoint.owner_id if endpoint else DEFAULT_OWNER
+    return None
 
 
 def _checked(kind: str, data: dict[str, Any]) -> dict[str, Any]:  # Any: JSON

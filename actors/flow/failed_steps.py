@@ -51,7 +51,7 @@ class FailedStep:
         Raises:
             GivenUp: no retry is left; the publication has failed.
         """
-        with self.machine.store.writing() as connection:
+        with self.machine.store.writing(job=self.publication.job_id) as connection:
             self.step_record.append_error(connection, error)
             given_up = self._record(connection, error)
         if given_up is not None:

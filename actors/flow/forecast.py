@@ -33,6 +33,7 @@ class Prediction:
     job_id: str
     segment_id: str
     ends_at: datetime | None = None
+    owner_id: str = ""  # of the account; empty without a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class AccountQueue:
 
     Attributes:
         id: of the account.
+        owner_id: of the account.
         is_connected: nothing starts on another one.
         schedule: of the account.
         recent: when its posts since `turns.counted_since` began, oldest first.
@@ -54,6 +56,7 @@ class AccountQueue:
     """
 
     id: str
+    owner_id: str
     is_connected: bool
     schedule: Schedule
     recent: Sequence[datetime]
@@ -255,7 +258,9 @@ class _AccountForecast:
 
     def _add_prediction(self, post: OpenPost, at: datetime | None, reason: WaitsFor) -> None:
         ends_at = None if at is None else at + timedelta(seconds=self._queue.post_s)
-        self._found.append((post.id, Prediction(at, reason, post.job_id, post.segment_id, ends_at)))
+        self._found.append(
+            (post.id, Prediction(at, reason, post.job_id, post.segment_id, ends_at, self._queue.owner_id))
+        )
 
 
 def _decision(post: OpenPost) -> WaitsFor | None:

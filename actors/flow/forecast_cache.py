@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from actors.flow import forecast, forecast_snapshot
@@ -58,6 +58,11 @@ class Forecast:
     posts: Mapping[str, Prediction]
     jobs: Mapping[str, JobForecast]
     expected: Mapping[str, AllOut]
+
+    def of_owner(self, owner_id: str) -> Forecast:
+        """Return the predictions of an owner's publications."""
+        mine = {name: one for name, one in self.posts.items() if one.owner_id == owner_id}
+        return replace(self, posts=mine)
 
 
 class ForecastCache:

@@ -59,6 +59,7 @@ def _queue(connection: Connection, account: Account, limits: PostingLimits, expe
     begun = [limits.recent[-1] + timedelta(seconds=post_s)] if under_way and limits.recent else []
     return AccountQueue(
         id=account.id,
+        owner_id=account.owner_id,
         is_connected=account.status is AccountStatus.CONNECTED,
         schedule=limits.schedule,
         recent=limits.recent,

@@ -41,14 +41,15 @@ def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> St
     Returns:
         None if the job was created. If the key has a stored answer, that answer, and no job was created.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job.id) as connection:
         if answer is not None:
-            stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)  # expiry as of the request
+            # The expiry as of the request.
+            stored = idempotency_keys.get_locked(connection, answer.key_hash, job.created_at)
             if stored is not None:
                 return stored
             idempotency_keys.add(connection, answer)
         if job.webhook_url is not None:
-            add_endpoint(machine, connection, job.webhook_url, scope="named", events=[])
+            add_endpoint(machine, connection, job.owner_id, job.webhook_url, scope="named", events=[])
         jobs.create(connection, job)
         emit(machine, connection, "job.created", job)
         planning.send(machine, job.id)
@@ -56,11 +57,12 @@ def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> St
 
 
 def add_endpoint(
-    machine: Machine, connection: Connection, url: str, *, scope: str, events: list[str]
+    machine: Machine, connection: Connection, owner_id: str, url: str, *, scope: str, events: list[str]
 ) -> webhooks.Endpoint:
     """Add a webhook endpoint with a new signing secret; a known address keeps its secret and is enabled again."""
     new = webhooks.Endpoint(
         id=machine.new_id("ep_"),
+        owner_id=owner_id,
         url=url,
         scope=scope,
         events=events,
@@ -81,7 +83,7 @@ def cancel(machine: Machine, job_id: str) -> bool:
     Returns:
         False if there is no such job, or it is over.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         now = machine.now()
         job = jobs.get(connection, job_id)
         if job is None or not jobs.cancel(connection, job_id, now):
@@ -130,7 +132,7 @@ def retry(machine: Machine, job_id: str) -> JobRetry:
 
     Nothing is retried if nothing of the job has failed, only what is out of order, or its files are deleted.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         now = machine.now()
         job = jobs.get(connection, job_id)
         if job is None:
@@ -202,7 +204,7 @@ def approve(machine: Machine, job_id: str, parts: Collection[int] | None = None,
         NotPossible: "no_such_part".
         Outdated: the plan has changed since; not if the whole job is approved already.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         job = jobs.get(connection, job_id)
         if job is None or not job.review_reasons or (job.approved_at is None and job.status in JOB_OVER):
             return False
@@ -243,16 +245,16 @@ def _check_numbers(job: Job, parts: Collection[int]) -> None:
             )
 
 
-def approve_restored(machine: Machine) -> tuple[int, int]:
-    """Approve all jobs that need approval for no other reason than that they are restored from a backup.
+def approve_restored(machine: Machine, owner_id: str) -> tuple[int, int]:
+    """Approve all jobs of an owner that need approval for no other reason than that they are restored from a backup.
 
     Returns:
         The number of jobs that are approved, and of those that still need approval for another reason.
     """
     approved = left = 0
     while True:
-        with machine.store.writing() as connection:
-            found = reviews.list_restored(connection, JOBS_AT_A_TIME)
+        with machine.store.writing(scope="everything") as connection:
+            found = reviews.list_restored(connection, owner_id, JOBS_AT_A_TIME)
             for job in found:
                 _record_approval(machine, connection, job.id, None)
                 is_approved = reviews.answer_restored(connection, job, machine.now())
@@ -308,7 +310,7 @@ def delete(machine: Machine, job_id: str) -> bool:
         False if there is no such job.
     """
     cancel(machine, job_id)
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         if jobs.get(connection, job_id) is None:
             return False
         machine.send("delete_files", job_id, "now")
@@ -321,7 +323,7 @@ def disconnect(machine: Machine, account_id: str) -> bool:
     Returns:
         False if there is no such account, or it is disconnected already.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         if not accounts.disconnect(connection, account_id):
             return False
         ended = publications.end_all_of_account(connection, account_id, now=machine.now())

@@ -6,6 +6,7 @@ Polling never publishes.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from loguru import logger
 
@@ -70,7 +71,7 @@ def _paused_until(machine: Machine, found: Publication) -> datetime | None:
 
 
 def _postpone(machine: Machine, found: Publication, until: datetime) -> None:
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=found.job_id) as connection:
         if steps.set_link(
             connection,
             found,
@@ -91,7 +92,7 @@ def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tu
     try:
         handle = Handle(found.step, machine.sealer.open(found.handle))
         account = tokens.get_access(machine, found.account_id).account
-        post = create_post(machine, found, segment, job)
+        post = create_post(machine, found, segment, job, Path(segment.file_path))  # no byte of it is read
         outcome = machine.publisher(found.platform).advance(post, account, handle, interrupted=False)
     except WrongKey:  # until the SECRET_KEY is put back
         return None, RETRY_S * machine.settings.publish_pace
@@ -116,7 +117,7 @@ def _record(asked: StepRecord, job: Job, outcome: Outcome | None, again_s: float
         link = outcome.link if isinstance(outcome, Published) else link
     sealed = found.handle if handle is None else machine.sealer.seal(dict(handle.facts))
     step = found.step if handle is None else handle.step
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=found.job_id) as connection:
         if outcome is None:
             asked.append_answers(connection)
         else:

@@ -29,6 +29,7 @@ def run(
     deadline_s: float,
     cpu_s: float | None = None,
     outputs: Sequence[Path] = (),
+    source: runner.PartialSource | None = None,
     on_progress: Callable[[float], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:  # Any: the stage's JSON
@@ -41,11 +42,13 @@ def run(
         deadline_s: seconds after which the child is killed.
         cpu_s: CPU seconds after which it is killed, by default those of the deadline on all cores.
         outputs: those of the arguments that are files to write.
+        source: of which blocks may be missing; one of the arguments is its name.
         on_progress: called with the share done, 0 to 1.
         stop: asked several times a second; True ends the child.
 
     Raises:
         media.process.runner.ChildError: see there; `Stopped` also if this worker is asked to stop.
+        files.errors.FilesError: a block of the source cannot be fetched.
     """
     try:
         return runner.run(
@@ -54,12 +57,13 @@ def run(
             deadline_s=deadline_s,
             cpu_s=cpu_s,
             outputs=outputs,
+            source=source,
             memory_bytes=settled_budget_bytes(machine.settings),
             on_progress=on_progress,
-            stop=lambda: machine.stopping.is_set() or stop(),
+            stop=lambda: machine.stopping.is_set() or machine.lost_leases.has_current() or stop(),
         )
     except (runner.ChildFailed, runner.OutOfMemory) as lost:
-        if not machine.stopping.is_set():
+        if not machine.stopping.is_set() and not machine.lost_leases.has_current():
             raise
         raise runner.Stopped("ended together with its worker") from lost  # a stop of the machine may signal both
 

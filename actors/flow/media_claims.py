@@ -24,6 +24,7 @@ from actors.flow import retrying
 from actors.flow.retrying import GivenUp, MediaSettings
 from actors.machine import Machine
 from store.attempts import MediaAttempt, decode_attempts
+from store.connection import Writing
 from store.jobs import Job
 from store.segments import Segment
 
@@ -110,18 +111,21 @@ class MediaClaim(Generic[Work]):
     settings: MediaSettings
 
 
-def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> MediaClaim[Work] | None:
+def acquire(
+    machine: Machine, transaction: Writing, load: Callable[[Connection], Work | None]
+) -> MediaClaim[Work] | None:
     """Claim work for an attempt; return None if there is nothing to do.
 
     Args:
-        machine: for its store and clock.
+        machine: for its clock.
+        transaction: from `Store.writing`, about the job or the part.
         load: reads the work in the given transaction; None if there is nothing to do.
 
     Raises:
         Retry: the work waits for its next attempt.
         GivenUp: no attempt is left.
     """
-    with machine.store.writing() as connection:
+    with transaction as connection:
         work = load(connection)
         if work is None:
             return None
@@ -148,7 +152,7 @@ def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> Medi
 
 def requeue(claim: MediaClaim[Work]) -> None:
     """Release a claim and send its message again: this worker is stopping."""
-    with claim.work.machine.store.writing() as connection:
+    with claim.work.machine.store.writing(job=claim.work.job.id) as connection:
         if claim.work.release(connection, claim.token):
             claim.work.send()
 
@@ -161,7 +165,7 @@ def record_failure(claim: MediaClaim[Work], attempt: MediaAttempt) -> None:
         GivenUp: this was the last attempt.
     """
     work, attempts = claim.work, retrying.appended(claim.attempts, attempt)
-    with work.machine.store.writing() as connection:
+    with work.machine.store.writing(job=work.job.id) as connection:
         error = _put_back(connection, claim, attempts)
     if error is not None:
         retrying.log_failure(work.machine, work.name, attempts, error, with_gaze=work.gaze_intensity > 0)

@@ -22,6 +22,7 @@ from platforms.messages import sender
 from platforms.web_push import PushAddress, PushMessage, SigningKey
 from store import notices, push_subscriptions, vapid_keys
 from store.notices import Notice, NoticeDelivery
+from store.owners import DEFAULT_OWNER
 from store.push_subscriptions import PushSubscription
 from store.sealing import WrongKey
 from store.states import NoticeKind
@@ -58,8 +59,13 @@ class NoticeOutcome:
     retry_after_s: float = 0.0
 
 
-def url_targets(machine: Machine) -> list[str]:
-    """Return the targets of the addresses in NOTICE_URLS: keyed hashes, since the addresses are secrets."""
+def url_targets(machine: Machine, owner_id: str) -> list[str]:
+    """Return the targets of the addresses in NOTICE_URLS: keyed hashes, since the addresses are secrets.
+
+    They are the operator's, so other owners have none.
+    """
+    if owner_id != DEFAULT_OWNER:
+        return []
     return [_url_target(machine, url.get_secret_value()) for url in machine.settings.notice_urls]
 
 
@@ -98,7 +104,7 @@ def attempt(machine: Machine, delivery_id: str, token: str) -> None:
         token: number of the attempts before, as the message says; nothing is done if there were others since.
     """
     now = machine.now()
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         tries = int(token)
         if not notices.begin_attempt(connection, delivery_id, tries=tries, overdue_at=now + OVERDUE_AFTER):
             return
@@ -179,7 +185,7 @@ def _link(machine: Machine, notice: Notice) -> str:
 def _record(machine: Machine, delivery: NoticeDelivery, outcome: NoticeOutcome) -> None:
     now = machine.now()
     is_last = outcome.is_final or delivery.tries > len(RETRY_DELAYS_S)
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         if outcome.error is None or is_last:
             if notices.end_delivery(connection, delivery.id, error=outcome.error, now=now):
                 _record_health(machine, connection, delivery.target, outcome)
@@ -228,7 +234,7 @@ def recover(machine: Machine, grace_period: timedelta, *, was_set_back: bool) ->
     with machine.store.reading() as connection:
         lost = notices.stalled_deliveries(connection, before=now - grace_period, latest=latest)
     for delivery in lost:
-        with machine.store.writing() as connection:
+        with machine.store.writing(scope="rows") as connection:
             if delivery.tries > len(RETRY_DELAYS_S):
                 notices.end_delivery(connection, delivery.id, error=delivery.error or "interrupted", now=now)
             elif notices.postpone(connection, delivery.id, tries=delivery.tries, error=delivery.error, next_at=now):
@@ -245,6 +251,7 @@ def subscribe(
     public_key: str,
     user_agent: str,
     key_id: str,
+    owner_id: str,
 ) -> tuple[PushSubscription, bool]:
     """Store a browser's subscription; return it, and whether it is new.
 
@@ -256,10 +263,11 @@ def subscribe(
         public_key: with which the browser has subscribed.
         user_agent: of the browser.
         key_id: of the API key with which it is signed in; the end of the key's sessions ends the subscription.
+        owner_id: of that key.
     """
     secret = {"endpoint": address.endpoint, "p256dh": address.p256dh, "auth": address.auth}
     subscription = PushSubscription(
         id=push_subscriptions.subscription_id(address.endpoint), host=host, secret=machine.sealer.seal(secret),
-        public_key=public_key, user_agent=user_agent, key_id=key_id, created_at=machine.now(),
+        public_key=public_key, user_agent=user_agent, key_id=key_id, created_at=machine.now(), owner_id=owner_id,
     )  # fmt: skip
     return subscription, push_subscriptions.put(connection, subscription)

@@ -42,30 +42,31 @@ _BY_PERSON = {"cancelled", publications.RESOLVED}  # codes of events that a pers
 
 
 def on_event(
-    machine: Machine, connection: Connection, event: str, job: Job | None, facts: dict[str, Any]
+    machine: Machine, connection: Connection, owner_id: str, event: str, job: Job | None, facts: dict[str, Any]
 ) -> None:  # Any: JSON
-    """Record a notice of an event, if it is one that the creator gets. Arguments as of `events.emit`."""
+    """Record a notice of an event to its owner, if it is one that creators get. Arguments as of `events.emit`."""
     kind = KINDS.get(event)
     if kind is not None and facts.get("code") not in _BY_PERSON:
         account_id = facts.get("account_id")
         subject = f"job:{job.id}" if job is not None else f"account:{account_id}"
-        record(machine, connection, subject, kind)
+        record(machine, connection, owner_id, subject, kind)
 
 
-def record(machine: Machine, connection: Connection, subject: str, kind: NoticeKind) -> None:
+def record(machine: Machine, connection: Connection, owner_id: str, subject: str, kind: NoticeKind) -> None:
     """Record a notice in the open transaction, unless one about the same waits or nobody receives any.
 
     Args:
         machine: for its clock, ids and settings.
         connection: inside `store.writing()`.
+        owner_id: of the subject, who gets it.
         subject: "job:ID" or "account:ID".
         kind: of the notice.
     """
-    if not receivers(machine, connection):
+    if not receivers(machine, connection, owner_id):
         return
     if kind is NoticeKind.FINISHED:
         notices.drop_waiting(connection, subject, NoticeKind.NEEDS_YOU)  # the later notice says that, too
-    if notices.is_waiting(connection, subject, kind):
+    if notices.is_waiting(connection, owner_id, subject, kind):
         return
     now = machine.now()
     due_at = now + MERGE_DELAY
@@ -73,18 +74,19 @@ def record(machine: Machine, connection: Connection, subject: str, kind: NoticeK
     if last is not None and last <= now:  # else the clock was set back
         due_at = max(due_at, last + MIN_INTERVAL)
     _add(machine, connection, Notice(
-        id=machine.new_id("ntc_"), subject=subject, kind=kind, created_at=now, due_at=due_at,
+        id=machine.new_id("ntc_"), owner_id=owner_id, subject=subject, kind=kind, created_at=now, due_at=due_at,
     ))  # fmt: skip
 
 
-def record_test(machine: Machine, connection: Connection) -> bool:
-    """Record a notice that is sent at once to all receivers; False if there is none."""
-    if not receivers(machine, connection):
+def record_test(machine: Machine, connection: Connection, owner_id: str) -> bool:
+    """Record a notice that is sent at once to all receivers of an owner; False if there is none."""
+    if not receivers(machine, connection, owner_id):
         return False
     now = machine.now()
-    if not notices.is_waiting(connection, TEST_SUBJECT, NoticeKind.TEST):
+    if not notices.is_waiting(connection, owner_id, TEST_SUBJECT, NoticeKind.TEST):
         _add(machine, connection, Notice(
-            id=machine.new_id("ntc_"), subject=TEST_SUBJECT, kind=NoticeKind.TEST, created_at=now, due_at=now,
+            id=machine.new_id("ntc_"), owner_id=owner_id, subject=TEST_SUBJECT, kind=NoticeKind.TEST, created_at=now,
+            due_at=now,
         ))  # fmt: skip
     return True
 
@@ -94,15 +96,15 @@ def _add(machine: Machine, connection: Connection, notice: Notice) -> None:
     machine.send(ACTOR, notice.id, delay_s=(notice.due_at - machine.now()).total_seconds())
 
 
-def receivers(machine: Machine, connection: Connection) -> list[str]:
-    """Return the targets of a notice: enabled subscriptions, and the addresses of NOTICE_URLS."""
-    return [*push_subscriptions.enabled_ids(connection), *notice_delivery.url_targets(machine)]
+def receivers(machine: Machine, connection: Connection, owner_id: str) -> list[str]:
+    """Return the targets of a notice to an owner: enabled subscriptions, and the addresses of NOTICE_URLS."""
+    return [*push_subscriptions.enabled_ids(connection, owner_id), *notice_delivery.url_targets(machine, owner_id)]
 
 
 def send(machine: Machine, notice_id: str) -> None:
     """Compose the text of a notice, and send a message for its delivery to each receiver."""
     now = machine.now()
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         notice = notices.get(connection, notice_id)
         if notice is None:
             return
@@ -112,7 +114,7 @@ def send(machine: Machine, notice_id: str) -> None:
             return
         if not notices.mark_sent(connection, notice_id, title=text.title, body=text.body, now=now):
             return
-        for target in receivers(machine, connection):
+        for target in receivers(machine, connection, notice.owner_id):
             notice_delivery.add(machine, connection, notice_id, target)
 
 
@@ -128,7 +130,7 @@ def recover(machine: Machine, *, was_set_back: bool) -> None:
     with machine.store.reading() as connection:
         lost = notices.stalled(connection, before=now - GRACE_PERIOD, latest=latest)
     for notice in lost:
-        with machine.store.writing() as connection:
+        with machine.store.writing(scope="rows") as connection:
             notices.set_due_at(connection, notice.id, now)
             machine.send(ACTOR, notice.id)
         logger.warning("Notice {}: was overdue, sent again", notice.id)

@@ -42,7 +42,7 @@ def record_failure(
         The state of the platform afterwards.
     """
     now = machine.now()
-    before = platform_states.get(connection, platform)
+    before = platform_states.get_locked(connection, platform)
     if before.is_paused(now):
         return before
     count = before.failures_in_a_row + 1
@@ -59,7 +59,7 @@ def record_failure(
 def pause_for_operator(machine: Machine, connection: Connection, platform: str, error: errors.OperatorNeeded) -> None:
     """Pause a platform whose registration the operator must correct; nothing counts as a failure."""
     now = machine.now()
-    before = platform_states.get(connection, platform)
+    before = platform_states.get_locked(connection, platform)
     until = now + timedelta(seconds=error.retry_after_s)
     since = before.since or now
     after = replace(before, since=since, paused_until=until, code=error.code, reason=error.reason)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from actors.flow import post_words, tokens, word_commands
 from actors.flow.platform_reads import PlatformReads
-from actors.flow.posts import create_post
+from actors.flow.posts import create_post, part_file
 from actors.flow.word_commands import WordsRefused
 from actors.machine import Machine
 from platforms import dry_run, registry
@@ -118,15 +118,16 @@ def _payload(
     if isinstance(usable, PlatformError):
         found.problems.append(PayloadProblem(None, usable.reason))
     as_shown = replace(publication, words=vars(words))
-    post = create_post(machine, as_shown, rows.segments[publication.segment_id], rows.job)
+    part = rows.segments[publication.segment_id]
     definition = registry.PLATFORMS[publication.platform]
-    run = dry_run.build(
-        machine.publisher(publication.platform),
-        post,
-        _without_token(account) if isinstance(usable, PlatformError) else usable,
-        definition.dry_answers(machine.hosts),
-        _no_reads if isinstance(usable, PlatformError) else _reader(reads, account.id),
-    )
+    with part_file(machine, part) as video:
+        run = dry_run.build(
+            machine.publisher(publication.platform),
+            create_post(machine, as_shown, part, rows.job, video),
+            _without_token(account) if isinstance(usable, PlatformError) else usable,
+            definition.dry_answers(machine.hosts),
+            _no_reads if isinstance(usable, PlatformError) else _reader(reads, account.id),
+        )
     found.requests += run.requests
     if run.error is not None:
         found.problems.append(PayloadProblem(None, run.error.reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -18,6 +19,8 @@ from actors.flow.post_words import is_chosen
 from actors.flow.retrying import MediaSettings
 from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
+from files import keys
+from files.errors import FilesError, Gone
 from media.limits import MAX_SECONDS, MIN_SECONDS
 from media.process import runner
 from store import accounts, job_plans, jobs, publications, reviews, segments, stage_durations
@@ -41,6 +44,7 @@ LOST_SENTENCES = {
         "An error in VidProd stopped the examination of this video. Try again, or report the error to the operator."
     ),
     MediaOutcome.DISK_FULL: "The disk of the server had no room for this video. Try again when there is room.",
+    MediaOutcome.STORAGE_UNAVAILABLE: "The storage of the videos did not answer for a day. Try again.",
     MediaOutcome.INTERRUPTED: "The server stopped several times while it examined the video. Try again.",
 }
 MUTE_REFUSED = (
@@ -114,12 +118,18 @@ def plan_job(machine: Machine, job_id: str) -> None:
         Retry: the job waits for its next attempt.
         GivenUp: no attempt is left.
     """
-    claim = media_claims.acquire(machine, lambda connection: _load(machine, connection, job_id))
+    claim = media_claims.acquire(
+        machine, machine.store.writing(job=job_id), lambda connection: _load(machine, connection, job_id)
+    )
     if claim is None:
         return
     began_at = machine.now()
     try:
         plan = _run(machine, claim)
+    except Gone as gone:
+        _record_refusal(machine, job_id, runner.Refused(NO_SUCH_FILE, str(gone)))
+    except FilesError as error:
+        media_claims.record_failure(claim, retrying.storage_attempt(machine, claim.settings, began_at, error))
     except runner.Stopped:
         media_claims.requeue(claim)
     except runner.Refused as refused:
@@ -138,9 +148,20 @@ def _load(machine: Machine, connection: Connection, job_id: str) -> _JobPlanning
 
 
 def _run(machine: Machine, claim: MediaClaim[_JobPlanning]) -> dict[str, Any]:  # Any: JSON of `media.plan`
+    job = claim.work.job
+    with machine.files.borrow(job.video_path) as source:
+        plan = media_child.run(
+            machine, "plan", _arguments(machine, claim, source), deadline_s=DEADLINE_S, cpu_s=MAX_CPU_S
+        )
+    if not _is_plan(plan):
+        raise runner.ChildFailed(stderr_tail="not a plan")
+    return plan
+
+
+def _arguments(machine: Machine, claim: MediaClaim[_JobPlanning], source: Path) -> list[str]:
     job, settings = claim.work.job, claim.settings
     arguments = [
-        str(machine.in_data(job.video_path)),
+        str(source),
         "--segment-seconds", str(job.segment_seconds),
         "--intensity", str(job.gaze_intensity),
     ]  # fmt: skip
@@ -150,10 +171,7 @@ def _run(machine: Machine, claim: MediaClaim[_JobPlanning]) -> dict[str, Any]:  
         arguments.append("--without-scenes")
     elif machine.settings.loudness is not None:
         arguments += ["--loudness", str(machine.settings.loudness)]
-    plan = media_child.run(machine, "plan", arguments, deadline_s=DEADLINE_S, cpu_s=MAX_CPU_S)
-    if not _is_plan(plan):
-        raise runner.ChildFailed(stderr_tail="not a plan")
-    return plan
+    return arguments
 
 
 def _is_plan(plan: dict[str, Any]) -> bool:  # Any: JSON of a child that may be hostile
@@ -169,7 +187,7 @@ def _is_plan(plan: dict[str, Any]) -> bool:  # Any: JSON of a child that may be 
 
 
 def _record_refusal(machine: Machine, job_id: str, refused: runner.Refused) -> None:
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         if refused.code == NO_SUCH_FILE:  # retryable: the file may be in lost+found
             fail_job(machine, connection, job_id, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
         else:
@@ -180,11 +198,11 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
     is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get("warnings", ())  # the codes of `media`'s facts
     if is_mute and machine.settings.mute_video == "refuse":
         code = ReviewReason.SOUND_UNREADABLE
-        with machine.store.writing() as connection:
+        with machine.store.writing(job=job_id) as connection:
             fail_job(machine, connection, job_id, code=code, error=MUTE_REFUSED, retryable=True)
         return
     needs_review = is_mute and machine.settings.mute_video == "ask"
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         planned = jobs.set_plan(
             connection,
             job_id,
@@ -202,7 +220,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         segments.create(connection, parts)
         if (kept := cut_material.of_plan(job.id, plan.get("cutting"))) is not None:
             job_plans.create(connection, kept)
-        wanted = [account for account in accounts.connected(connection) if is_chosen(job, account)]
+        wanted = [account for account in accounts.connected(connection, job.owner_id) if is_chosen(job, account)]
         posts = [_publication(machine, part, account, held=job.held) for part in parts for account in wanted]
         gone = _gone(connection, job, {account.id for account in wanted})
         posts += [_cancelled(_publication(machine, part, account, held=False)) for part in parts for account in gone]
@@ -222,7 +240,7 @@ def _segment(machine: Machine, job: Job, span: dict[str, Any]) -> Segment:  # An
         id=machine.new_id("seg_"),
         job_id=job.id,
         segment_number=number,
-        file_path=f"jobs/{job.id}/part-{number:03}.mp4",
+        file_path=keys.planned_part(job.id, number),
         duration=float(span["duration_s"]),
         status=SegmentStatus.PENDING,
         start_s=float(span["start_s"]),

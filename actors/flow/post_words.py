@@ -113,7 +113,9 @@ def _options(job: Job, layers: Iterable[PostSettings], place: PostPlace) -> dict
 
 
 def is_chosen(job: Job, account: Account) -> bool:
-    """Return whether the parts of a job are to be published on an account."""
+    """Return whether the parts of a job are to be published on an account; never on another owner's."""
+    if account.owner_id != job.owner_id:
+        return False
     if job.accounts is not None:
         return account.id in job.accounts
     return job.platforms is None or account.platform in job.platforms

@@ -63,7 +63,7 @@ def retry_publication(machine: Machine, publication_id: str, *, out_of_order: bo
     Raises:
         NotPossible: see there.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(publication=publication_id) as connection:
         publication, job = _find(connection, publication_id)
         _check_retry(connection, publication, job, out_of_order=out_of_order)
         if job.status in JOB_OVER:
@@ -94,7 +94,8 @@ def _check_retry(connection: Connection, publication: Publication, job: Job, *, 
     if segment is None or segment.status is SegmentStatus.FAILED:
         raise NotPossible("part_failed", "the part was not rendered; retry the job")
     account = accounts.get(connection, publication.account_id)
-    if account is None or account.status is AccountStatus.DISCONNECTED:
+    is_mine = account is not None and account.owner_id == job.owner_id
+    if account is None or account.status is AccountStatus.DISCONNECTED or not is_mine:
         raise NotPossible("account_disconnected", "the account is disconnected")
     later = publications.later_published(connection, publication)
     if later and not out_of_order:
@@ -127,7 +128,7 @@ def skip_publication(machine: Machine, publication_id: str) -> None:
     Raises:
         NotPossible: see there.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(publication=publication_id) as connection:
         publication, job = _find(connection, publication_id)
         if publication.status not in _SKIPPABLE:
             raise NotPossible("not_waiting", f"the publication is {publication.status}")
@@ -147,7 +148,7 @@ def set_after_failure(machine: Machine, account_id: str, after_failure: AfterFai
     Returns:
         False if there is no such account, or it is disconnected.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(accounts=[account_id]) as connection:
         if not accounts.set_after_failure(connection, account_id, after_failure):
             return False
         holding.update_account(machine, connection, account_id)
@@ -162,7 +163,7 @@ def resolve(machine: Machine, publication_id: str, *, published: bool, link: str
         False if there is no such publication, its outcome is known, or a step of it is still being run.
     """
     status = PublicationStatus.PUBLISHED if published else PublicationStatus.FAILED
-    with machine.store.writing() as connection:
+    with machine.store.writing(publication=publication_id) as connection:
         if not publications.resolve(connection, publication_id, status, link=link, now=machine.now()):
             return False
         found_out = "is online" if published else "is not online"

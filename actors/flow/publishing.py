@@ -31,11 +31,12 @@ from actors.flow import link_polling, outages, platform_limits, post_words, publ
 from actors.flow import publishing_retries as retries
 from actors.flow.completion import after_publication
 from actors.flow.failed_steps import FailedStep
-from actors.flow.posts import create_post
+from actors.flow.posts import create_post, part_file, storage_unavailable
 from actors.flow.publication_history import StepRecord
 from actors.machine import Machine
 from actors.recovery import publishing_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
+from files.errors import FilesError
 from platforms import errors
 from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
 from platforms.http.recording import Exchange, recorded
@@ -108,7 +109,7 @@ def current_message_id() -> str:
 
 def _claim(machine: Machine, publication_id: str, message_id: str, nonce: str) -> Publication | None:
     now = machine.now()
-    with machine.store.writing() as connection:
+    with machine.store.writing(publication=publication_id) as connection:
         found = publications.get(connection, publication_id)
         if found is None or _is_early(found, now):
             return None
@@ -141,6 +142,10 @@ def _postpone_if_paused(machine: Machine, connection: Connection, found: Publica
     return True
 
 
+class _ClaimLost(Exception):
+    """The claim of a step is no longer current."""
+
+
 class _StepRun:
     """One step of one publication, from its claim to the record of its outcome."""
 
@@ -165,14 +170,23 @@ class _StepRun:
                 return
             access = tokens.get_access(self.machine, self.publication.account_id)
             self.tokens = access.tokens
-            post = create_post(self.machine, self.publication, segment, job)
-            if self.handle is None and not self._begin(post, access.account):
-                return  # the claim is no longer current
-            self._record(self._advance(post, access.account))
+            with part_file(self.machine, segment) as video:
+                post = create_post(self.machine, self.publication, segment, job, video)
+                if self.handle is None and not self._begin(post, access.account):
+                    return  # the claim is no longer current
+                outcome = self._advance(post, access.account)
+            self._record(outcome)
+        except _ClaimLost:
+            logger.warning("Publication {}: another attempt has its step; nothing is sent", self.publication.id)
         except errors.PlatformError as error:
             self._handle_error(error)
         except FileNotFoundError:
-            if not part_is_gone(self.machine, segment):
+            try:
+                is_gone = part_is_gone(self.machine, segment)
+            except FilesError as error:
+                self._handle_error(storage_unavailable(error))
+                return
+            if not is_gone:
                 raise
             gone = errors.PostFailed if self._may_stop() else errors.OutcomeUnknown
             self._handle_error(gone(FILE_MISSING, PART_GONE))
@@ -191,7 +205,7 @@ class _StepRun:
             raise errors.OutcomeUnknown("database_older", DATABASE_OLDER)
 
     def _cancel(self) -> None:
-        with self.machine.store.writing() as connection:
+        with self.machine.store.writing(job=self.publication.job_id) as connection:
             if steps.end(
                 connection,
                 self.publication.id,
@@ -248,7 +262,7 @@ class _StepRun:
         publishing_notes.add(self.machine, self.publication)
         self.interrupted = False  # nothing has ever been sent
         sealed = self.machine.sealer.seal(dict(self.handle.facts))
-        with self.machine.store.writing() as connection:
+        with self.machine.store.writing(scope="rows") as connection:
             return steps.record_first_step(
                 connection, self.publication.id, self.holder, step=self.handle.step, handle=sealed
             )
@@ -283,6 +297,8 @@ class _StepRun:
     def _call_publisher(self, post: Post, account: AuthorizedAccount) -> Outcome:
         assert self.handle is not None
         has_acted_before = self.has_acted
+        if self._is_irreversible():
+            self._check_claim()
         self.has_acted = self._is_irreversible()
         interrupted = self.interrupted or has_acted_before
         if self.has_acted:
@@ -296,6 +312,17 @@ class _StepRun:
             finally:
                 self.exchanges += exchanges
 
+    def _check_claim(self) -> None:
+        """Check that no other attempt has the step by now: a virtual machine that was paused sees that in no clock.
+
+        Raises:
+            _ClaimLost: one has.
+        """
+        with self.machine.store.reading() as connection:
+            stored = publications.get(connection, self.publication.id)
+        if stored is None or stored.holder != self.holder:
+            raise _ClaimLost
+
     def _record(self, outcome: Outcome) -> None:
         assert self.handle is not None
         sealed = self.machine.sealer.seal(dict(outcome.handle.facts))
@@ -305,7 +332,7 @@ class _StepRun:
         )
         if isinstance(outcome, Advanced) and self._is_over(outcome.handle):
             publishing_notes.add_ended(self.machine, self.publication)
-        with self.machine.store.writing() as connection:
+        with self.machine.store.writing(job=self.publication.job_id) as connection:
             self._step_record().append_outcome(connection, outcome)
             if isinstance(outcome, Advanced) and outcome.quota is not None:
                 platform_limits.record(connection, self.publication.account_id, outcome.quota, self.machine.now())

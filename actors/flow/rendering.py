@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
 from sqlalchemy import Connection
 
 from actors import machine_cpu
-from actors.flow import disk_demand, kept_pictures, media_child, media_claims, part_deadlines, retrying
+from actors.flow import disk_demand, media_child, media_claims, part_deadlines, retrying
 from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
@@ -22,15 +23,23 @@ from actors.flow.retrying import MediaSettings
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import NO_SUCH_FILE, UPLOAD_GONE
+from files import keys
+from files.errors import FilesError, Gone
+from files.storage import PartialCopy
 from media.process import runner
 from store import jobs, reviews, segments, stage_durations
-from store.attempts import MediaAttempt
+from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
 from store.segments import Segment
 from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
 
 WAITS_FOR_DISK = "the disk of the server is full; the part is rendered as soon as there is room"
+WAITS_FOR_STORAGE = "the storage of the videos does not answer; the part is rendered as soon as it does"
+NEVER_STORED = "the storage of the videos did not answer for a day"
 NEVER_ROOM = f"the disk of the server had no room for this part for {retrying.MAX_DISK_WAIT / retrying.HOUR:.0f} hours"
+_WAITING = {MediaOutcome.DISK_FULL: WAITS_FOR_DISK, MediaOutcome.STORAGE_UNAVAILABLE: WAITS_FOR_STORAGE}
+RENDERED = frozenset({SegmentStatus.READY, SegmentStatus.DONE})
+_SUFFIXES = (".report.json", ".gaze.json", ".preview.jpg", ".cover.jpg")  # of the files beside the video
 PROGRESS_EVERY_S = 5.0  # each write is a commit, which other writers wait for
 
 
@@ -79,7 +88,7 @@ class _PartRendering(MediaWork):
         self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
     ) -> bool:
         words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]
-        reason = WAITS_FOR_DISK if retrying.is_waiting(attempts) else f"rendering failed ({words})"
+        reason = _WAITING.get(attempts[-1].outcome, f"rendering failed ({words})")
         is_put_back = segments.record_failed_attempt(
             connection, self.segment.id, token, attempts=attempts, retry_at=retry_at, reason=reason
         )
@@ -102,7 +111,8 @@ class _PartRendering(MediaWork):
     def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
         words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]
         if retrying.is_waiting(attempts):
-            fail_part(self.machine, connection, self.segment.id, reason=NEVER_ROOM)
+            is_full = attempts[-1].outcome is MediaOutcome.DISK_FULL
+            fail_part(self.machine, connection, self.segment.id, reason=NEVER_ROOM if is_full else NEVER_STORED)
             return
         reason = f"rendering failed {len(attempts)} times, at last: {words}"
         fail_part(self.machine, connection, self.segment.id, reason=reason)
@@ -131,7 +141,9 @@ def render_part(machine: Machine, segment_id: str) -> None:
         Retry: the part waits for its next attempt.
         GivenUp: no attempt is left.
     """
-    claim = media_claims.acquire(machine, lambda connection: _load(machine, connection, segment_id))
+    claim = media_claims.acquire(
+        machine, machine.store.writing(part=segment_id), lambda connection: _load(machine, connection, segment_id)
+    )
     if claim is None:
         return
     began_at, observer = machine.now(), _ProgressObserver(machine, segment_id, claim.token)
@@ -139,6 +151,10 @@ def render_part(machine: Machine, segment_id: str) -> None:
         rendered = _run_with_room(machine, claim, observer)
     except _NoRoom:
         media_claims.record_failure(claim, retrying.disk_full_attempt(machine, claim.settings, began_at))
+    except Gone as gone:
+        _record_refusal(machine, claim, runner.Refused(NO_SUCH_FILE, str(gone)))
+    except FilesError as error:
+        media_claims.record_failure(claim, retrying.storage_attempt(machine, claim.settings, began_at, error))
     except runner.Stopped:
         if observer.is_superseded:
             _delete_replaced(machine, segment_id, claim.work.job.id)
@@ -162,7 +178,7 @@ def _load(machine: Machine, connection: Connection, segment_id: str) -> _PartRen
 
 def _delete_replaced(machine: Machine, segment_id: str, job_id: str) -> None:
     """Have the files of a part deleted if its job was cut differently meanwhile: they may be written since."""
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         if segments.get(connection, segment_id) is None:
             machine.send("delete_files", job_id, "replaced")
 
@@ -177,7 +193,7 @@ def _record_refusal(machine: Machine, claim: MediaClaim[_PartRendering], refused
         return
     logger.error("{}: {}", work.name, refused)
     reason = UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=work.job.id) as connection:
         fail_part(machine, connection, work.segment.id, reason=reason)
 
 
@@ -194,7 +210,7 @@ class _ProgressObserver:
         if now_s - self._written_s < PROGRESS_EVERY_S:
             return
         self._written_s = now_s
-        with self._machine.store.writing() as connection:
+        with self._machine.store.writing(scope="rows") as connection:
             if not segments.set_progress(connection, self._segment_id, self._token, share):
                 self.is_superseded = True
 
@@ -217,8 +233,9 @@ def _run_with_room(
     needed_bytes = disk_demand.part_bytes(claim.work.segment.duration or 0.0)
     if not machine.disk.has_room(needed_bytes):
         raise _NoRoom
+    refused_before = machine_cpu.refused()
     try:
-        return _run(machine, claim, observer)
+        return _run(machine, claim, observer) | {"refused": machine_cpu.refused().since(refused_before)}
     except (runner.Stopped, runner.ChildFailed, OSError) as error:
         if observer.is_superseded or machine.disk.has_room(needed_bytes):
             raise
@@ -228,15 +245,39 @@ def _run_with_room(
 def _run(
     machine: Machine, claim: MediaClaim[_PartRendering], observer: _ProgressObserver
 ) -> dict[str, Any]:  # Any: JSON of `media.gaze`
+    wanted = _output_keys(machine, claim)
+    with machine.files.borrow_partly(claim.work.job.video_path) as borrowed, machine.files.outputs(wanted) as outputs:
+        source = borrowed if isinstance(borrowed, PartialCopy) else None
+        return media_child.run(
+            machine,
+            "gaze",
+            _arguments(machine, claim, borrowed if isinstance(borrowed, Path) else borrowed.name, outputs),
+            outputs=outputs,
+            source=source,
+            deadline_s=machine.settings.processing_deadline,
+            on_progress=observer,
+            stop=lambda: observer.is_superseded or not machine.disk.has_room(),
+        )
+
+
+def _video_key(claim: MediaClaim[_PartRendering]) -> str:
+    return keys.of_attempt(claim.work.segment.file_path, claim.token)
+
+
+def _output_keys(machine: Machine, claim: MediaClaim[_PartRendering]) -> list[str]:
+    """Return the keys of the files that an attempt makes, in the order of `_arguments`."""
+    video = _video_key(claim)
+    report, curve, preview, cover = (keys.beside(video, suffix) for suffix in _SUFFIXES)
+    small = [keys.small(cover), keys.small(preview)] if machine.settings.keep_pictures_days else []
+    return [video, report, curve, preview, cover, *small]
+
+
+def _arguments(machine: Machine, claim: MediaClaim[_PartRendering], source: Path, outputs: Sequence[Path]) -> list[str]:
     job, segment, settings = claim.work.job, claim.work.segment, claim.settings
-    target = machine.in_data(segment.file_path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target, report, curve, preview, cover, *small = outputs
     title = video_title(job, segment.segment_number, job.segment_count or 1)
-    report, curve, preview, cover = (
-        target.with_suffix(end) for end in (".report.json", ".gaze.json", ".preview.jpg", ".cover.jpg")
-    )
     arguments = [
-        str(machine.in_data(job.video_path)), str(target),
+        str(source), str(target),
         "--intensity", str(claim.work.gaze_intensity if settings.has_gaze else 0.0),
         "--faces", str(machine.settings.gaze_faces),
         "--landscape", _landscape(machine, settings),
@@ -250,24 +291,13 @@ def _run(
         f"--label={_label(claim.work)}",
         "--deadline", str(part_deadlines.of_part(machine, segment)),
     ]  # fmt: skip
-    small = [kept_pictures.small(cover), kept_pictures.small(preview)] if machine.settings.keep_pictures_days else []
     if small:
         arguments += ["--small-cover", str(small[0]), "--small-preview", str(small[1])]
     if (
         job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY
     ):  # without it the child would search for one, which takes memory
         arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
-    refused_before = machine_cpu.refused()
-    rendered = media_child.run(
-        machine,
-        "gaze",
-        arguments,
-        outputs=[target, report, curve, preview, cover, *small],
-        deadline_s=machine.settings.processing_deadline,
-        on_progress=observer,
-        stop=lambda: observer.is_superseded or not machine.disk.has_room(),
-    )
-    return rendered | {"refused": machine_cpu.refused().since(refused_before)}
+    return arguments
 
 
 def _log_steps(name: str, pace: dict[str, Any]) -> None:  # Any: JSON
@@ -300,11 +330,48 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
     if pace := rendering_report.get("pace"):
         rendering_report["pace"] = pace | rendered["refused"].to_json()
         _log_steps(claim.work.name, rendering_report["pace"])
-    with machine.store.writing() as connection:
+    if not _commit(machine, claim, rendered, gaze_report, rendering_report):
+        _delete_attempt(machine, claim)
+    elif claim.attempts:
+        delete_other_attempts(machine, claim.work.job.id)
+
+
+def _delete_attempt(machine: Machine, claim: MediaClaim[_PartRendering]) -> None:
+    """Delete the files of an attempt that another one has overtaken."""
+    for file in machine.files.list_files(keys.prefix(_video_key(claim))):
+        machine.files.delete(file.key)
+
+
+def delete_other_attempts(machine: Machine, job_id: str) -> None:
+    """Delete the files of attempts that were killed before their parts were ready by another attempt.
+
+    The files are listed before the parts are read: an attempt of the list that is not its part's by then has lost, or
+    its part is not ready yet. An attempt that still runs deletes its own files at its end.
+    """
+    found = machine.files.list_files(keys.parts_folder(job_id))
+    with machine.store.reading() as connection:
+        parts = segments.of_job(connection, job_id)
+    ready = {keys.stem(part.file_path): keys.prefix(part.file_path) for part in parts if part.status in RENDERED}
+    for file in found:
+        winner = ready.get(keys.stem(file.key))
+        if winner is not None and not file.key.startswith(winner):
+            machine.files.delete(file.key)
+
+
+def _commit(
+    machine: Machine,
+    claim: MediaClaim[_PartRendering],
+    rendered: dict[str, Any],  # Any: as above
+    gaze_report: dict[str, Any],  # Any: likewise
+    rendering_report: dict[str, Any],  # Any: likewise
+) -> bool:
+    """Commit a rendered part; return False if its attempt is no longer current."""
+    with machine.store.writing(job=claim.work.job.id) as connection:
         finished = segments.finish(
             connection,
             claim.work.segment.id,
             claim.token,
+            file_path=_video_key(claim),
             duration_s=float(rendered["duration_s"]),
             size_bytes=int(rendered["size_bytes"]),
             gaze=gaze_report,
@@ -317,7 +384,7 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
         if segment is None:  # its job was cut differently meanwhile
             machine.send("delete_files", claim.work.job.id, "replaced")
         if not finished or segment is None or job is None:
-            return
+            return False
         stage_durations.observe_since(connection, stage_durations.RENDER, segment.started_at, machine.now())
         if rendered["rendering"]["sound"] == "unreadable" and machine.settings.mute_video != "publish":
             # Found only now: the beginning of its track is readable. Before `close_finished` and `start_due`, so that
@@ -327,3 +394,4 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
         emit(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
         close_finished(machine, connection, job.id)
         start_due(machine, connection)
+    return True

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import kept_pictures, publishing
+from actors.flow import publishing, rendering
 from actors.flow.completion import after_publication, retention_s
 from actors.flow.turns import MAX_OPEN
 from actors.machine import Machine
-from actors.recovery import lost_found, resumable
-from media.process import runner
+from actors.recovery import lost_found, orphans, resumable
+from files import keys
+from files.errors import FilesError
+from files.storage import none_kept
 from store import (
     heartbeats,
     history,
@@ -24,8 +24,10 @@ from store import (
     notices,
     oauth_states,
     publications,
+    row_counts,
     segments,
     sessions,
+    stage_durations,
     webhooks,
 )
 from store.jobs import Job
@@ -47,10 +49,12 @@ def clean_up(machine: Machine) -> None:
     for job in due:
         machine.send("delete_files", job.id)
     _delete_leftovers(machine)
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         webhooks.purge(connection, machine.now() - RECORDS_KEPT_FOR)
         notices.purge(connection, machine.now() - RECORDS_KEPT_FOR)
         history.purge(connection, machine.now() - HISTORY_KEPT_FOR)
+        row_counts.compact(connection)
+        stage_durations.compact(connection)
         sessions.purge(connection, machine.now())
         oauth_states.purge(connection, machine.now())
         # An upload with the same key may be in lost+found for as long, and must not become a second job.
@@ -85,11 +89,12 @@ def _delete_source(machine: Machine, job_id: str) -> None:
         job = jobs.get(connection, job_id)
     if job is None or job.source_deleted_at is None:
         return
-    source = machine.in_data(job.video_path)
-    if source.exists():
-        # First: without it, a start of the API takes the directory for an upload that was not completed.
-        source.with_name(lost_found.SOURCE_DELETED_MARK).touch()
-        source.unlink(missing_ok=True)
+    if machine.files.stat(job.video_path) is not None:
+        directory = machine.settings.uploads_dir / job_id
+        if directory.exists():  # on the machine that has received it
+            # First: without it, a start of the API takes the directory for an upload that was not completed.
+            (directory / lost_found.SOURCE_DELETED_MARK).touch()
+        machine.files.delete(job.video_path)
         logger.info("Job {}: all parts are rendered, uploaded file deleted", job_id)
 
 
@@ -97,14 +102,13 @@ def _delete_parts(machine: Machine, job_id: str) -> None:
     """Delete the files of parts; also those whose deletion was decided by an earlier run that was interrupted."""
     now = machine.now()
     kept = timedelta(hours=machine.settings.retention_hours)
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         segments.mark_files_deleted(connection, job_id, ended_before=now - kept, now=now)
-        stems = {Path(path).stem for path in segments.deleted_files(connection, job_id)}
-    directory = machine.settings.jobs_dir / job_id
+        stems = {keys.stem(path) for path in segments.deleted_files(connection, job_id)}
     keeps = machine.settings.keep_pictures_days > 0
-    for path in list(directory.iterdir()) if directory.exists() else ():
-        if path.name.partition(".")[0] in stems and not (keeps and path.name.endswith(kept_pictures.SUFFIX)):
-            path.unlink(missing_ok=True)
+    for file in machine.files.list_files(keys.parts_folder(job_id)) if stems else ():
+        if keys.stem(file.key) in stems and not (keeps and keys.is_small_picture(file.key)):
+            machine.files.delete(file.key)
 
 
 def _delete_replaced(machine: Machine, job_id: str) -> None:
@@ -112,17 +116,16 @@ def _delete_replaced(machine: Machine, job_id: str) -> None:
 
     The files are listed before the parts: of a file in the list, the part was stored before.
     """
-    directory = machine.settings.jobs_dir / job_id
-    found = [path for path in directory.iterdir() if path.name.startswith("part-")] if directory.exists() else []
+    found = machine.files.list_files(f"{keys.parts_folder(job_id)}{keys.PART_PREFIX}")
     with machine.store.reading() as connection:
-        stems = {Path(part.file_path).stem for part in segments.of_job(connection, job_id)}
-    for path in found:
-        if path.name.partition(".")[0] not in stems:
-            path.unlink(missing_ok=True)
+        stems = {keys.stem(part.file_path) for part in segments.of_job(connection, job_id)}
+    for file in found:
+        if keys.stem(file.key) not in stems:
+            machine.files.delete(file.key)
 
 
 def _delete_all(machine: Machine, job_id: str, when: str) -> None:
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         job = jobs.get(connection, job_id)
         if (
             job is None
@@ -136,8 +139,8 @@ def _delete_all(machine: Machine, job_id: str, when: str) -> None:
         ):
             return
         job_plans.delete(connection, job_id)
-    for directory in _directories(machine, job_id):
-        _remove(machine, directory)
+    for folder in (keys.upload_folder(job_id), keys.parts_folder(job_id)):
+        _delete_folder(machine, job_id, folder)
     logger.info("Job {}: files deleted", job_id)
     machine.disk.make_ballast()
 
@@ -148,10 +151,6 @@ def _pictures_until(machine: Machine, job: Job, when: str) -> datetime | None:
     if when == "now" or job.status is JobStatus.CANCELLED or days == 0:
         return None
     return machine.now() + timedelta(days=days)
-
-
-def _directories(machine: Machine, job_id: str) -> tuple[Path, Path]:
-    return machine.settings.uploads_dir / job_id, machine.settings.jobs_dir / job_id
 
 
 def _is_due(machine: Machine, connection: Connection, job: Job) -> bool:
@@ -169,35 +168,46 @@ def _expire_publications(machine: Machine) -> None:
     for publication in found:
         is_public = publishing.may_be_public(machine, publication)
         status = PublicationStatus.OUTCOME_UNKNOWN if is_public else PublicationStatus.EXPIRED
-        with machine.store.writing() as connection:
+        with machine.store.writing(job=publication.job_id) as connection:
             if publications.expire(connection, publication, status, reason=reason, now=machine.now()):
                 after_publication(machine, connection, publication.id, f"publication.{status}")
 
 
 def _delete_leftovers(machine: Machine) -> None:
     """Finish interrupted deletions, move files without a record to lost+found, and delete its expired entries."""
-    for root in (machine.settings.uploads_dir, machine.settings.jobs_dir):
-        for directory in root.iterdir() if root.exists() else ():
-            with lost_found.errors_logged(directory):
-                is_own = directory.is_dir() and not directory.is_symlink()
-                if is_own and _are_files_deleted(machine, directory.name) and _remove(machine, directory):
-                    logger.info("Job {}: leftover {} deleted", directory.name, directory)
-                elif is_own and root == machine.settings.jobs_dir:
-                    _delete_abandoned(machine, directory)
+    for root in (keys.UPLOADS, keys.JOBS):
+        for job_id in _folders(machine, root):
+            with lost_found.errors_logged(folder := f"{root}{job_id}/"):
+                if _are_files_deleted(machine, job_id) and _delete_folder(machine, job_id, folder):
+                    logger.info("Job {}: leftover {} deleted", job_id, folder)
+                elif root == keys.JOBS:
+                    _delete_abandoned(machine, job_id)
     resumable.delete_expired(machine)
     _extend_lost_entries(machine)
+    if machine.settings.is_remote:
+        orphans.delete_expired(machine)
     lost_found.move_unrecorded(machine)
     lost_found.delete_expired(machine)
 
 
-def _delete_abandoned(machine: Machine, directory: Path) -> None:
-    """Delete what a killed worker has left of a part that was cut differently since: no other attempt removes it.
+def _folders(machine: Machine, root: str) -> list[str]:
+    """Return the folders of jobs; none while the storage does not answer."""
+    try:
+        return machine.files.folders(root)
+    except FilesError as error:
+        logger.error("Storage: {}: not cleaned up: {}", root, error)
+        return []
+
+
+def _delete_abandoned(machine: Machine, job_id: str) -> None:
+    """Delete what killed workers have left of parts that were cut differently since, or that are ready by now.
 
     Complete files of such a part are left to its job's deletion: after a restore the record may be older than they are.
     """
     with machine.store.reading() as connection:
-        stems = {Path(part.file_path).stem for part in segments.of_job(connection, directory.name)}
-    runner.remove_abandoned(directory, stems)
+        stems = frozenset(keys.stem(part.file_path) for part in segments.of_job(connection, job_id))
+    machine.files.remove_abandoned(keys.parts_folder(job_id), stems)
+    rendering.delete_other_attempts(machine, job_id)
 
 
 def _extend_lost_entries(machine: Machine) -> None:
@@ -209,11 +219,13 @@ def _extend_lost_entries(machine: Machine) -> None:
     now = machine.now()
     with machine.store.reading() as connection:
         before = heartbeats.last(connection, HEARTBEAT)
+    if machine.settings.is_remote and (before is None or now - before > MAX_RUN_INTERVAL):
+        orphans.restart_periods(machine)
     if before is None:  # a new database: the time since the last run is unknown
         lost_found.extend(machine, None)
     elif now - before > MAX_RUN_INTERVAL:
         lost_found.extend(machine, now - before)
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, HEARTBEAT, now, machine.boot_time())
 
 
@@ -223,14 +235,10 @@ def _are_files_deleted(machine: Machine, job_id: str) -> bool:
     return job is not None and job.files_deleted_at is not None
 
 
-def _remove(machine: Machine, directory: Path) -> bool:
-    """Delete a directory of a job, all but the small pictures while they are kept; return whether files were there."""
+def _delete_folder(machine: Machine, job_id: str, folder: str) -> bool:
+    """Delete a folder of a job, all but the small pictures while they are kept; return whether files were there."""
     with machine.store.reading() as connection:
-        job = jobs.get(connection, directory.name)
+        job = jobs.get(connection, job_id)
     until = None if job is None else job.pictures_until
-    if directory.parent == machine.settings.jobs_dir and until is not None and machine.now() < until:
-        return kept_pictures.remove_others(directory)
-    if not directory.exists():
-        return False
-    shutil.rmtree(directory)
-    return True
+    keeps_pictures = folder.startswith(keys.JOBS) and until is not None and machine.now() < until
+    return machine.files.delete_folder(folder, keys.is_small_picture if keeps_pictures else none_kept)

@@ -9,8 +9,9 @@ An attempt whose worker ended is recorded by the next attempt as interrupted. Th
 restarts are usual. From the second on less memory is used, because the kernel may have killed the worker for it. The
 fifth ends the work. (The broker by itself delivers a message ten times.)
 
-Work that finds no room on the disk waits, up to a day, and is attempted again each minute. This is no failure of the
-work: it changes no settings and uses up no attempt. All checks of one wait are one record.
+Work that finds no room on the disk, or no storage of its files, waits, up to a day, and is attempted again each
+minute. This is no failure of the work: it changes no settings and uses up no attempt. All checks of one wait are one
+record.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from loguru import logger
 
 from actors.database_check import DATABASE_ERRORS
 from actors.machine import Machine
+from files.errors import FilesError
 from media.process import runner
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
@@ -42,6 +44,7 @@ MAX_DISK_WAIT = timedelta(hours=24)
 DISK_CHECK_INTERVAL = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 MAX_STDERR_CHARS = 2000
+WAITS = frozenset({MediaOutcome.DISK_FULL, MediaOutcome.STORAGE_UNAVAILABLE})  # no failures of the work
 TERMINATION_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}  # systemd sends them to all processes of a service
 
 
@@ -74,6 +77,7 @@ OUTCOME_PHRASES = {
     MediaOutcome.CRASHED: "a crash",
     MediaOutcome.INTERNAL_ERROR: "an error in VidProd",
     MediaOutcome.DISK_FULL: "no room on the disk",
+    MediaOutcome.STORAGE_UNAVAILABLE: "no answer of the storage",
     MediaOutcome.INTERRUPTED: "repeated interruptions",
 }
 """The outcome of an attempt, as part of a sentence."""
@@ -124,19 +128,19 @@ def are_exhausted(attempts: Sequence[MediaAttempt]) -> bool:
 
 
 def is_waiting(attempts: Sequence[MediaAttempt]) -> bool:
-    """Return whether the last attempt found no room on the disk."""
-    return bool(attempts) and attempts[-1].outcome is MediaOutcome.DISK_FULL
+    """Return whether the last attempt found no room on the disk, or no storage."""
+    return bool(attempts) and attempts[-1].outcome in WAITS
 
 
 def appended(attempts: Sequence[MediaAttempt], attempt: MediaAttempt) -> list[MediaAttempt]:
-    """Return the attempts with one more; a further check of the same wait for the disk extends the last one."""
-    if is_waiting(attempts) and attempt.outcome is MediaOutcome.DISK_FULL:
+    """Return the attempts with one more; a further check of the same wait extends the last one."""
+    if is_waiting(attempts) and attempt.outcome is attempts[-1].outcome:
         return [*attempts[:-1], replace(attempt, began_at=attempts[-1].began_at)]
     return [*attempts, attempt]
 
 
 def _without_waits(attempts: Sequence[MediaAttempt]) -> list[MediaAttempt]:
-    return [attempt for attempt in attempts if attempt.outcome is not MediaOutcome.DISK_FULL]
+    return [attempt for attempt in attempts if attempt.outcome not in WAITS]
 
 
 def next_attempt_at(machine: Machine, attempts: Sequence[MediaAttempt]) -> datetime:
@@ -168,6 +172,17 @@ def interrupted_attempt(machine: Machine, began_at: datetime | None, settings: M
 def disk_full_attempt(machine: Machine, settings: MediaSettings, began_at: datetime) -> MediaAttempt:
     """Return the attempt that found no room on the disk, or lost it."""
     return MediaAttempt(began_at=began_at, ended_at=machine.now(), settings=settings, outcome=MediaOutcome.DISK_FULL)
+
+
+def storage_attempt(machine: Machine, settings: MediaSettings, began_at: datetime, error: FilesError) -> MediaAttempt:
+    """Return the attempt whose files could not be read or stored."""
+    return MediaAttempt(
+        began_at=began_at,
+        ended_at=machine.now(),
+        settings=settings,
+        outcome=MediaOutcome.STORAGE_UNAVAILABLE,
+        stderr_tail=str(error)[-MAX_STDERR_CHARS:],
+    )
 
 
 def failed_attempt(
@@ -225,7 +240,8 @@ def log_failure(
     last = attempts[-1]
     if is_waiting(attempts) and isinstance(error, Retry):
         if last.ended_at - last.began_at < DISK_CHECK_INTERVAL:  # once a wait
-            logger.warning("{}: no room on the disk, it waits up to {:.0f} h", name, MAX_DISK_WAIT / HOUR)
+            reason, hours = OUTCOME_PHRASES[last.outcome], MAX_DISK_WAIT / HOUR
+            logger.warning("{}: {}, it waits up to {:.0f} h; {}", name, reason, hours, last.stderr_tail or "")
         return
     before = _without_waits(attempts[:-1])
     counted = [*(attempt for attempt in before if _interrupted(attempt) is _interrupted(last)), last]

@@ -1,7 +1,8 @@
 """Starts the publications that are due: order, upload windows, limits and the account allow them.
 
 Called in the transaction of each part that becomes ready and each publication that ends. What becomes due by time alone
-is started by a delayed message; the tick of each minute is for messages that were lost.
+is started by a delayed message; the tick of each minute is for messages that were lost. A transaction that has not
+locked an account sends `start_publications` for it, whose transaction has.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ from store import heartbeats, jobs, platform_states, publication_queue, publicat
 from store.accounts import Account
 from store.publication_queue import QueuedPublication
 from store.schedules import Schedule
+from store.scope import covers_account
 
 AFTER_DUE_S = 0.01  # a message that comes before its time starts nothing
 
 
 def tick(machine: Machine) -> None:
     """Record the scheduler's heartbeat, and start the publications that are due."""
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, "scheduler", machine.now(), machine.boot_time())
         start_due(machine, connection)
 
 
 def start_due_on(machine: Machine, account_id: str) -> None:
     """Start the publication that is due on an account, if there is one."""
-    with machine.store.writing() as connection:
+    with machine.store.writing(accounts=[account_id]) as connection:
         start_due(machine, connection, account_id)
 
 
@@ -46,12 +48,17 @@ def start_due(machine: Machine, connection: Connection, account_id: str | None =
 def _start_next(
     machine: Machine, connection: Connection, account: Account, schedule: Schedule, outage_until: datetime | None
 ) -> None:
-    """Start the next publication of an account, or store its time."""
+    """Start the next publication of an account, or store its time; by a message if it is not in the scope."""
     now = machine.now()
+    is_covered = covers_account(connection, account.id)
     limits = limits_of(connection, account, schedule, outage_until, now)
     for turn in decide(limits, publication_queue.next_in_order(connection, account.id)):
         queued = turn.candidate
-        if turn.slot.at <= now:
+        is_due = turn.slot.at <= now
+        if not is_covered and (is_due or queued.due_at != turn.slot.at):
+            machine.send("start_publications", account.id)
+            return
+        if is_due:
             if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
                 _emit_started(machine, connection, queued)

@@ -46,7 +46,7 @@ class Access:
 
 def send_due_refreshes(machine: Machine) -> None:
     """Send a message for every account whose tokens are to be refreshed; the next tick repeats failed ones."""
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         for account in accounts.due_for_refresh(connection, machine.now()):
             machine.send("refresh_token", account.id)
 
@@ -99,7 +99,7 @@ def _end_lasting_refusal(machine: Machine, account: Account, error: PlatformErro
     is_over = account.expires_at is not None and machine.now() - account.expires_at > REFUSED_FOR
     if error.code != LOGIN_REFUSED or not is_over:
         return
-    with machine.store.writing() as connection:
+    with machine.store.writing(accounts=[account.id]) as connection:
         mark_unusable(machine, connection, account.id, error.reason, account.tokens)
     raise Reconnect(error.code, error.detail) from error
 
@@ -116,7 +116,7 @@ def refresh(machine: Machine, account: Account) -> Access:
         TryLater: as for `get_access`; also while another process refreshes them.
     """
     now = machine.now()
-    with machine.store.writing() as connection:
+    with machine.store.writing(accounts=[account.id]) as connection:
         if not accounts.lock_refresh(connection, account.id, now=now, until=now + REFRESH_DEADLINE):
             detail = "the account's token is being refreshed"
             raise TryLater("refresh_under_way", detail, retry_after_s=2.0, cause="wait")
@@ -133,14 +133,14 @@ def _request_refresh(machine: Machine, account: Account) -> Access:
     try:
         tokens = flow.refresh(oauth_client(machine, account.variant), decrypt(machine, account))
     except Reconnect as revoked:
-        with machine.store.writing() as connection:
+        with machine.store.writing(accounts=[account.id]) as connection:
             mark_unusable(machine, connection, account.id, revoked.reason, used)
         raise
     except PlatformError:
-        with machine.store.writing() as connection:
+        with machine.store.writing(accounts=[account.id]) as connection:
             accounts.unlock_refresh(connection, account.id)
         raise
-    with machine.store.writing() as connection:  # committed before the new token is used
+    with machine.store.writing(accounts=[account.id]) as connection:  # committed before the new token is used
         accounts.set_tokens(
             connection,
             account.id,

@@ -42,13 +42,17 @@ def attempt(machine: Machine, endpoint_id: str, token: str) -> None:
         endpoint_id: of the endpoint.
         token: of the message; nothing is done if the endpoint has another message by now.
     """
+    if token == webhook_queue.WAKE:
+        with machine.store.writing(endpoint=endpoint_id) as connection:
+            webhook_queue.wake(machine, connection, endpoint_id)
+        return
     with machine.store.reading() as connection:
         endpoint = webhooks.get_endpoint(connection, endpoint_id)
         if endpoint is None or webhook_queue.token(endpoint.wake_at) != token:
             return
         due = endpoints.next_due(connection, endpoint, machine.now() + EARLY_TOLERANCE)
     if due is None:
-        with machine.store.writing() as connection:
+        with machine.store.writing(endpoint=endpoint_id) as connection:
             webhook_queue.wake_again(machine, connection, endpoint_id)
         return
     delivery, event = due
@@ -60,7 +64,7 @@ def attempt(machine: Machine, endpoint_id: str, token: str) -> None:
 
 def _wait_for_key(machine: Machine, endpoint: Endpoint) -> None:
     """Postpone all deliveries to an endpoint whose secret cannot be read with this SECRET_KEY; nothing has failed."""
-    with machine.store.writing() as connection:
+    with machine.store.writing(endpoint=endpoint.id) as connection:
         endpoints.pause(connection, endpoint.id, machine.now() + WRONG_KEY_PAUSE, WRONG_KEY)
         webhook_queue.wake_again(machine, connection, endpoint.id)
     logger.warning("Endpoint {}: {}, deliveries wait", endpoint.id, WRONG_KEY)
@@ -119,7 +123,7 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         excerpt=outcome.excerpt,
     )
     next_at = None if outcome.final else now + timedelta(seconds=_retry_delay_s(tries, outcome.retry_after_s))
-    with machine.store.writing() as connection:
+    with machine.store.writing(endpoint=endpoint.id) as connection:
         recorded = webhooks.record_attempt(
             connection, attempt, status=_delivery_status(outcome), next_at=next_at, tries=tries
         )

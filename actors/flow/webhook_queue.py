@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 
 from actors.machine import Machine
 from store import endpoints, webhooks
+from store.locks import LockClass, try_lock
 from store.webhooks import Endpoint
 
+WAKE = "wake"  # in place of a token: the message only calls `wake`, in a transaction of its own
 QUICK, SLOW = "dispatch_webhook", "dispatch_slow_webhook"  # actors; each has a queue and threads of its own
 SLOW_MS = 2000  # an endpoint whose last attempt took longer is served by the few threads for slow ones
 GRACE_PERIOD = timedelta(minutes=5)  # messages may wait behind others
@@ -34,6 +36,11 @@ def wake(machine: Machine, connection: Connection, endpoint_id: str) -> None:
         connection: inside `store.writing()`.
         endpoint_id: of the endpoint.
     """
+    if not try_lock(connection, LockClass.ENDPOINT, endpoint_id):
+        # Another transaction decides about the endpoint, and cannot see what is not committed. To wait for it could be
+        # a deadlock.
+        machine.send(QUICK, endpoint_id, WAKE)
+        return
     now = machine.now()
     endpoint = webhooks.get_endpoint(connection, endpoint_id)
     if endpoint is None or (endpoint.wake_at is not None and endpoint.wake_at <= now):
@@ -75,11 +82,11 @@ def recover(machine: Machine, *, was_set_back: bool = False) -> None:
         crowded = endpoints.crowded(connection, **limits)
         stalled = endpoints.stalled(connection, before=now - GRACE_PERIOD, latest=latest)
     for endpoint_id in crowded:
-        with machine.store.writing() as connection:
+        with machine.store.writing(endpoint=endpoint_id) as connection:
             count = endpoints.drop_backlog(connection, endpoint_id, **limits)
         logger.warning("Endpoint {}: {} deliveries given up: too many, or older than 7 days", endpoint_id, count)
     for endpoint in stalled:
-        with machine.store.writing() as connection:
+        with machine.store.writing(endpoint=endpoint.id) as connection:
             endpoints.make_due(connection, endpoint.id, after=latest, now=now)  # the clock was set back
             wake_again(machine, connection, endpoint.id)
         logger.warning("Endpoint {}: its next delivery was overdue, sent again", endpoint.id)

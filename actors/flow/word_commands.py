@@ -79,7 +79,7 @@ def change_job(machine: Machine, job_id: str, change: JobWords, time: TimeChange
         NotPossible: "unknown", "no_such_part", "files_deleted"; "publication_started" if all posts have begun.
         WordsRefused: nothing is changed.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(job=job_id) as connection:
         job = jobs.get(connection, job_id)
         if job is None:
             raise NotPossible("unknown", "there is no such job")
@@ -137,7 +137,7 @@ def change_publication(
         NotPossible: "unknown", "files_deleted", "publication_started", and those of `change_post`.
         WordsRefused: nothing is changed.
     """
-    with machine.store.writing() as connection:
+    with machine.store.writing(publication=publication_id) as connection:
         found = publications.get(connection, publication_id)
         job = None if found is None else jobs.get(connection, found.job_id)
         if found is None or job is None:
@@ -210,7 +210,7 @@ def _check(machine: Machine, connection: Connection, job: Job, posts: Collection
                 continue
             check(resolve(job, settings, place), place, publishing, part=post.segment_number)
         return
-    for account in accounts.connected(connection):
+    for account in accounts.connected(connection, job.owner_id):
         if post_words.is_chosen(job, account):
             check_any_part(job, settings, publishing, account.platform, account.id)
 

@@ -68,7 +68,7 @@ def platforms_without_account(machine: Machine, job: Job) -> list[str]:
     Of a job for chosen accounts, the ids of those that are not connected.
     """
     with machine.store.reading() as connection:
-        connected = accounts.connected(connection)
+        connected = accounts.connected(connection, job.owner_id)
     usable = {account.platform for account in connected}
     if job.accounts is not None:
         return sorted(set(job.accounts) - {account.id for account in connected})
@@ -80,7 +80,11 @@ def platforms_without_account(machine: Machine, job: Job) -> list[str]:
 def _create_job(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
     defaults = Defaults(machine.settings.gaze_intensity, machine.settings.segment_seconds, machine.now())
     video = Path("uploads") / entry.job_id / lost_found.SOURCE
-    restored = _held(upload_record.restore_job(entry.directory, entry.job_id, video, machine.sealer, defaults))
+    stored = machine.files.stat(str(video)) if machine.settings.is_remote else None
+    size_bytes = None if stored is None else stored.size_bytes
+    restored = _held(
+        upload_record.restore_job(entry.directory, entry.job_id, video, machine.sealer, defaults, size_bytes=size_bytes)
+    )
     target = lost_found.restore(machine, entry.directory, entry.job_id)
     if target is None:
         return Outcome.BUSY, None
@@ -154,7 +158,7 @@ def _is_upload_needed(machine: Machine, entry: LostEntry, job: Job) -> bool:
     video = machine.in_data(job.video_path)
     if not video.parent.exists():
         return entry.has_upload or (entry.directory / upload_record.NAME).exists()
-    return entry.has_upload and job.source_deleted_at is None and not video.exists()
+    return entry.has_upload and job.source_deleted_at is None and machine.files.stat(job.video_path) is None
 
 
 def _return_parts(machine: Machine, lost: Path, job: Job) -> bool:

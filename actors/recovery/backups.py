@@ -24,6 +24,7 @@ from actors.flow import disk_demand
 from actors.machine import Machine
 from actors.recovery import resumable
 from store import DatabaseUnavailable, backup, heartbeats
+from store.sqlite import SqliteStore
 
 HEARTBEAT, REQUESTED = "backup", "backup_requested"  # names of heartbeats
 RETRY_AFTER = timedelta(hours=1)
@@ -55,7 +56,7 @@ def send_if_due(machine: Machine) -> None:
     if settings.backup_dir is None:
         return
     interval = timedelta(hours=settings.backup_hours)
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         ages = {
             name: heartbeats.age_s(connection, name, machine.now(), machine.boot_time())
             for name in (HEARTBEAT, REQUESTED)
@@ -131,14 +132,21 @@ def age_s(machine: Machine) -> float | None:
         return heartbeats.age_s(connection, HEARTBEAT, machine.now(), machine.boot_time())
 
 
+def _file(machine: Machine) -> Path:
+    if not isinstance(machine.store, SqliteStore):
+        raise BackupFailed("the database is on a PostgreSQL server: make backups there, such as with pg_dump")
+    return machine.store.path
+
+
 def _write(machine: Machine, target: Path) -> BackupFile:
-    needed = backup.expected_bytes(machine.store.path)
+    database = _file(machine)
+    needed = backup.expected_bytes(database)
     _require_room(machine, target.parent, needed)
     draft = target.with_name(f".{target.name}.part")
     draft.unlink(missing_ok=True)  # of a process that was killed
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        backup.copy(machine.store.path, draft, is_cancelled=machine.stopping.is_set)
+        backup.copy(database, draft, is_cancelled=machine.stopping.is_set)
         wrong = backup.damage(draft)
         if wrong is not None:
             raise BackupFailed(f"the copy is damaged, and so may be the database: {' '.join(wrong.split())}")
@@ -183,7 +191,7 @@ def _delete_oldest(directory: Path, made: Path, keep: int) -> None:
 
 
 def _record(machine: Machine) -> None:
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, HEARTBEAT, machine.now(), machine.boot_time())
 
 

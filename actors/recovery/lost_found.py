@@ -27,6 +27,8 @@ from loguru import logger
 
 from actors.machine import Machine
 from actors.recovery import upload_record
+from files import keys
+from files.errors import FilesError
 from store import jobs
 
 DIRECTORY_NAMES = ("lost+found", "lost+found-vidprod")
@@ -115,7 +117,7 @@ def entries(machine: Machine) -> list[LostEntry]:
 
 
 @contextmanager
-def errors_logged(path: Path) -> Iterator[None]:
+def errors_logged(path: Path | str) -> Iterator[None]:
     """Log file system errors about one path, so that the other paths are still processed."""
     try:
         yield
@@ -204,6 +206,9 @@ def delete(machine: Machine, entry: LostEntry) -> bool:
     with locked(entry.directory / SOURCE) as acquired:
         if not acquired or not entry.directory.exists() or _entry(machine, entry.directory).lost_at != entry.lost_at:
             return False
+        if machine.settings.is_remote and not _is_recorded(machine, entry.job_id):
+            for folder in (keys.upload_folder(entry.job_id), keys.parts_folder(entry.job_id)):
+                machine.files.delete_folder(folder)
         shutil.rmtree(entry.directory)
     logger.warning(
         "lost+found: {}: deleted ({!r}, {} bytes, lost since {:%Y-%m-%d})",
@@ -269,15 +274,15 @@ def _is_entry(path: Path) -> bool:
 def _entry(machine: Machine, path: Path) -> LostEntry:
     name = _ENTRY.fullmatch(path.name)
     assert name is not None  # `_is_entry` has matched it
-    parts = path / PARTS
-    file_name, size_bytes = upload_record.original_name(path), _size_bytes(path)
+    parts, stored_bytes = path / PARTS, _stored_bytes(machine, name[1])
+    file_name, size_bytes = upload_record.original_name(path), _size_bytes(path) + (stored_bytes or 0)
     lost_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)  # read last: raises if the entry is gone
     return LostEntry(
         directory=path,
         job_id=name[1],
         file_name=file_name,
         size_bytes=size_bytes,
-        has_upload=(path / SOURCE).is_file(),
+        has_upload=(path / SOURCE).is_file() or stored_bytes is not None,
         parts=len(list(parts.glob("part-*.mp4"))) if parts.is_dir() else 0,
         publishing_began=(path / PUBLISHING_NOTES).exists(),
         was_accepted=(path / ACCEPTED_MARK).exists()
@@ -285,6 +290,18 @@ def _entry(machine: Machine, path: Path) -> LostEntry:
         lost_at=lost_at,
         kept_until=lost_at + timedelta(days=machine.settings.lost_found_days),
     )
+
+
+def _stored_bytes(machine: Machine, job_id: str) -> int | None:
+    """Return the size of an upload that a remote storage has; None if it has none, or does not answer."""
+    if not machine.settings.is_remote:
+        return None
+    try:
+        found = machine.files.stat(keys.source(job_id))
+    except FilesError as error:
+        logger.warning("lost+found: {}: unknown whether the storage has its upload: {}", job_id, error)
+        return None
+    return None if found is None else found.size_bytes
 
 
 def _size_bytes(path: Path) -> int:

@@ -23,7 +23,7 @@ PART_GONE = f"The rendered part {_OLDER}"
 
 def part_is_gone(machine: Machine, segment: Segment) -> bool:
     """Return whether a rendered part's file is missing."""
-    return not machine.in_data(segment.file_path).exists()
+    return machine.files.stat(segment.file_path) is None
 
 
 def failed_for_files(connection: Connection, job: Job) -> bool:

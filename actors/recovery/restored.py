@@ -48,7 +48,7 @@ def hold_publications(machine: Machine) -> tuple[int, int]:
         The number of open jobs, and of those publications.
     """
     now = machine.now()
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         held = [
             job
             for job in reviews.require_of_all(connection, ReviewReason.RESTORED)
@@ -73,8 +73,8 @@ def secure(machine: Machine, *, hold: bool) -> Restored:
         hold: False only if nothing was published since the backup.
     """
     held, begun = hold_publications(machine) if hold else (0, 0)
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         sessions.end_all(connection)
-        names = tuple(key.name for key in api_keys.list_all(connection) if key.revoked_at is None)
+        names = tuple(key.full_name for key in api_keys.list_all(connection) if key.revoked_at is None)
         last_run_at = heartbeats.last(connection, "scheduler")
     return Restored(last_run_at, held, begun, names)

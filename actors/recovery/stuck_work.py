@@ -40,7 +40,7 @@ def recover(machine: Machine) -> None:
 
 
 def _record(machine: Machine, now: datetime, boot_time: BootTime) -> None:
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, HEARTBEAT, now, boot_time)
 
 
@@ -54,7 +54,7 @@ def _was_set_back(machine: Machine, now: datetime, boot_time: BootTime) -> bool:
         set_back_s = heartbeats.set_back_s(connection, HEARTBEAT, now, boot_time)
     if set_back_s <= MAX_SLEW.total_seconds():
         return False
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, clock_check.AHEAD, now + timedelta(seconds=set_back_s), boot_time)
     logger.warning("Clock: set back by {:.0f} s; what waits for a later time is tried now", set_back_s)
     return True
@@ -76,13 +76,13 @@ def _fail_work_of(machine: Machine, letter: DeadLetter) -> None:
         publication = publications.get(connection, work_id) if letter.actor.startswith("publish_") else None
     if job is not None and job.segment_count is None and _is_current(letter, job.asked_at):
         error = f"examining the video: {REASON}"
-        with machine.store.writing() as connection:
+        with machine.store.writing(job=job.id) as connection:
             fail_job(machine, connection, job.id, code="gave_up", error=error, retryable=True)
     elif segment is not None and _is_current(letter, segment.asked_at):
-        with machine.store.writing() as connection:
+        with machine.store.writing(job=segment.job_id) as connection:
             fail_part(machine, connection, segment.id, reason=REASON)
     elif publication is not None and _is_current(letter, publication.started_at):
-        with machine.store.writing() as connection:
+        with machine.store.writing(job=publication.job_id) as connection:
             fail_crashed_publication(machine, connection, publication.id, reason=REASON)
 
 
@@ -94,7 +94,7 @@ def _is_current(letter: DeadLetter, asked_at: datetime | None) -> bool:
 def _resume_parts(machine: Machine) -> None:
     # A part between two attempts is not affected: it is pending, and its message waits in the broker.
     overdue_after = timedelta(seconds=machine.settings.processing_deadline) + GRACE_PERIOD
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         for segment in segments.rendering_started_before(connection, machine.now() - overdue_after):
             logger.warning("Job {} part {}: rendering is overdue, sent again", segment.job_id, segment.segment_number)
             segments.reset_started_at(connection, segment.id, machine.now())
@@ -105,7 +105,7 @@ def _resume_retries(machine: Machine, was_set_back: bool) -> None:
     """Send retries that are due too late: they were scheduled before the clock was set back."""
     max_ahead = timedelta() if was_set_back else retrying.max_delay(machine) + GRACE_PERIOD
     latest = machine.now() + max_ahead
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         for job in jobs.clear_retries_after(connection, latest):
             planning.send(machine, job.id)
         for segment in segments.clear_retries_after(connection, latest):
@@ -116,7 +116,7 @@ def _resume_publications(machine: Machine, was_set_back: bool) -> None:
     now = machine.now()
     before, latest = now - GRACE_PERIOD, now if was_set_back else now + MAX_AHEAD
     running = {held.message_id for held in machine.broker.admin.held_messages()}
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         accounts.end_pauses_after(connection, latest)
         platform_states.end_pauses_after(connection, latest, now)
         if was_set_back:

@@ -1,7 +1,7 @@
 """The record beside an uploaded file, from which its job is created again if the database has lost it.
 
-    {"version": 1, "job_id": ..., "received_at": ..., "name": ..., "size_bytes": ..., "options": {...}, "sealed": ...,
-     "answer": {...} or null}
+    {"version": 1, "job_id": ..., "owner_id": ..., "received_at": ..., "name": ..., "size_bytes": ..., "options": {...},
+     "sealed": ..., "answer": {...} or null}
 
 `sealed` contains the possibly secret fields (the webhook's address may contain a token; the creator's metadata),
 encrypted with SECRET_KEY. `options` are the job's own values, so a later change of a default does not change them.
@@ -22,6 +22,7 @@ from platforms import registry
 from store import Sealer
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
+from store.owners import DEFAULT_OWNER
 from store.sealing import WrongKey
 from store.states import JobStatus, ReviewReason
 
@@ -65,6 +66,7 @@ def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> byte
     document = {
         "version": VERSION,
         "job_id": job.id,
+        "owner_id": job.owner_id,
         "received_at": job.created_at.isoformat(),
         "name": job.original_name,
         "size_bytes": job.size_bytes,
@@ -94,19 +96,24 @@ def original_name(directory: Path) -> str:
         return ""
 
 
-def restore_job(directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: Defaults) -> RestoredJob:
+def restore_job(
+    directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: Defaults, *, size_bytes: int | None = None
+) -> RestoredJob:
     """Return the job of an upload's directory, with defaults if its record is missing or unreadable.
 
     Args:
-        directory: contains the file `source` and perhaps the record.
+        directory: contains the file `source`, unless it is in a remote storage, and perhaps the record.
         job_id: the job's id.
         video: the file's future path, relative to the data directory.
         sealer: decrypts the record's secrets.
         defaults: options of a job without a record.
+        size_bytes: of a file in a remote storage; None: that of the file in the directory.
     """
-    size_bytes = (directory / video.name).stat().st_size
+    if size_bytes is None:
+        size_bytes = (directory / video.name).stat().st_size
     base = Job(
         id=job_id,
+        owner_id=DEFAULT_OWNER,
         status=JobStatus.PENDING,
         video_path=str(video),
         created_at=defaults.received_at,
@@ -146,6 +153,7 @@ def _read(document: Any, base: Job, sealer: Sealer) -> RestoredJob:  # Any: JSON
         raise ValueError("an unknown platform")
     job = Job(
         id=base.id,
+        owner_id=_text(document.get("owner_id", DEFAULT_OWNER)),  # records of earlier versions have none
         status=base.status,
         video_path=base.video_path,
         size_bytes=base.size_bytes,

@@ -28,6 +28,7 @@ from api.http.problems import Problem
 from api.http.rate_limit import request_client
 from store import Sealer, Store, api_keys, push_subscriptions, sessions
 from store.api_keys import UNSTORED_PREFIX, hash_key
+from store.owners import DEFAULT_OWNER
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGE_S = 1.0
@@ -62,11 +63,13 @@ class KnownKey:
         key_hash: of the key (`store.api_keys.hash_key`).
         identity: of the client; the same for the key and its sessions. It separates idempotency keys.
         key_id: by which sessions refer to the key.
+        owner_id: whose key it is (`store.owners`).
     """
 
     key_hash: str = field(repr=False)
     identity: str
     key_id: str
+    owner_id: str
 
 
 class ApiKeys:
@@ -122,13 +125,15 @@ class ApiKeys:
             or _match(self._stored.values(MAX_AGE_FOR_UNKNOWN_S), key_hash)
         )
 
-    def unstored_count(self) -> int:
-        """Return the number of keys that are not in the store."""
+    def unstored_count(self, owner_id: str) -> int:
+        """Return the number of an owner's keys that are not in the store."""
+        if owner_id != DEFAULT_OWNER:
+            return 0
         return len(self._given) + len(self._in_file.values(MAX_AGE_S))
 
     def create_session(self, key: KnownKey) -> str | None:
         """Store a new session; return its token, or None if the key was revoked at this moment."""
-        with self._store.writing() as connection:
+        with self._store.writing(scope="everything") as connection:
             if not is_valid(connection, key.key_id):
                 return None
             return sessions.create(connection, key.key_id, self._now())
@@ -146,8 +151,8 @@ class ApiKeys:
             found = sessions.get(connection, token, self._now())
         if found is None:
             return None
-        if not _is_unstored(found.key_id):  # the end of a stored key ends its sessions in the same transaction
-            return KnownKey(key_hash="", identity=found.key_id, key_id=found.key_id)
+        if found.owner_id is not None:  # the end of a stored key ends its sessions in the same transaction
+            return KnownKey(key_hash="", identity=found.key_id, key_id=found.key_id, owner_id=found.owner_id)
         unstored = (*self._given, *self._in_file.values(MAX_AGE_S))
         return next((key for key in unstored if key.key_id == found.key_id), None)
 
@@ -158,18 +163,18 @@ class ApiKeys:
 
     def end_session(self, token: str) -> None:
         """End one session."""
-        with self._store.writing() as connection:
+        with self._store.writing(scope="rows") as connection:
             sessions.end(connection, token)
 
     def end_sessions(self, key_id: str) -> None:
         """End all sessions of a key."""
-        with self._store.writing() as connection:
+        with self._store.writing(scope="rows") as connection:
             sessions.end_all(connection, key_id)
 
     def end_lost_subscriptions(self) -> None:
         """Delete the browsers' subscriptions of keys that are no longer in the environment, nor in the file."""
         valid = [key.key_id for key in (*self._given, *self._in_file.values(MAX_AGE_S))]
-        with self._store.writing() as connection:
+        with self._store.writing(scope="rows") as connection:
             push_subscriptions.remove_of_other_keys(connection, UNSTORED_PREFIX, valid)
 
     def authenticate(self, headers: AuthHeaders, method: str, client: str) -> KnownKey:
@@ -235,11 +240,11 @@ class ApiKeys:
     def _read_store(self) -> list[KnownKey]:
         with self._store.reading() as connection:
             found = api_keys.list_valid(connection)
-        return [KnownKey(key_hash=key.key_hash, identity=key.id, key_id=key.id) for key in found]
+        return [KnownKey(key_hash=key.key_hash, identity=key.id, key_id=key.id, owner_id=key.owner_id) for key in found]
 
     def _unstored(self, key: str) -> KnownKey:
         key_id = unstored_key_id(self._sealer, key)
-        return KnownKey(key_hash=hash_key(key), identity=_identity(key), key_id=key_id)
+        return KnownKey(key_hash=hash_key(key), identity=_identity(key), key_id=key_id, owner_id=DEFAULT_OWNER)
 
 
 class _Cached:
@@ -282,8 +287,15 @@ class AuthMiddleware:
             client = request_client(request, behind_fly=self._behind_fly)
             headers = AuthHeaders.read(request.get_header)
             known = self._keys.authenticate(headers, request.method, client)
-            request.context.identity = known.identity
-            request.context.key_id = known.key_id
+            request.context.client = known
+            if getattr(resource, "operator_only", False) and known.owner_id != DEFAULT_OWNER:
+                raise Problem(403, "operator_only", "only the operator of this server may do that")
+
+
+def owner_of(request: falcon.Request) -> str:
+    """Return the owner of the key with which a request was authenticated."""
+    known: KnownKey = request.context.client
+    return known.owner_id
 
 
 def key_needed() -> Problem:

@@ -22,6 +22,7 @@ import falcon
 from api.http import cookies
 from api.http.cookies import Cookies
 from store import Sealer
+from store.owners import DEFAULT_OWNER
 from store.sealing import WrongKey
 
 LIFETIME = timedelta(minutes=10)
@@ -43,20 +44,22 @@ class PendingLogin:
 
     Attributes:
         state: OAuth's; random, used once.
+        owner_id: whose account it will be.
         verifier: the PKCE secret; None where the login uses none, or has only a ticket.
     """
 
     state: str = field(repr=False)
+    owner_id: str
     platform: str
     variant: str
     expires_at: datetime
     verifier: str | None = field(default=None, repr=False)
 
 
-def begin(platform: str, variant: str, now: datetime) -> PendingLogin:
+def begin(owner_id: str, platform: str, variant: str, now: datetime) -> PendingLogin:
     """Return a new login."""
     state = secrets.token_urlsafe(32)
-    return PendingLogin(state=state, platform=platform, variant=variant, expires_at=now + LIFETIME)
+    return PendingLogin(state=state, owner_id=owner_id, platform=platform, variant=variant, expires_at=now + LIFETIME)
 
 
 def create_ticket(sealer: Sealer, login: PendingLogin, root_url: str) -> str:
@@ -107,6 +110,7 @@ def _seal(sealer: Sealer, login: PendingLogin, use: str) -> str:
     claims = {
         "use": use,
         "state": login.state,
+        "owner": login.owner_id,
         "platform": login.platform,
         "variant": login.variant,
         "verifier": login.verifier,
@@ -126,6 +130,7 @@ def _open(sealer: Sealer, sealed: str, use: str, platform: str, now: datetime) -
         return None
     return PendingLogin(
         state=claims["state"],
+        owner_id=claims.get("owner", DEFAULT_OWNER),  # begun before an update
         platform=claims["platform"],
         variant=claims["variant"],
         verifier=claims["verifier"],

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from io import FileIO
-from pathlib import Path
+from collections.abc import Sequence
+from typing import IO
 
 import falcon
 
 from api.http import conditional
 from api.http.numbers import MAX_INTEGER, parse_integer
 from api.http.problems import Problem
+from files.errors import Gone
+from files.storage import Storage, StoredFile
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
-def send_file(request: falcon.Request, response: falcon.Response, path: Path, media_type: str) -> None:
-    """Respond with a file: 200, 206 for one range, or 304.
+def send_file(
+    request: falcon.Request, response: falcon.Response, files: Storage, keys: Sequence[str], media_type: str
+) -> None:
+    """Respond with the first of some files that exists: 200, 206 for one range, or 304.
 
     The server sends it from its loop; no thread waits for a slow client.
 
     Raises:
-        Problem: 404 if the file does not exist, 416 for a range beyond its end.
+        Problem: 404 if no file exists, 416 for a range beyond its end.
     """
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise _file_not_found() from None
-    size = status.st_size
-    tag = f"{status.st_mtime_ns:x}-{size:x}"
-    response.last_modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    file = next((found for key in keys if (found := files.stat(key)) is not None), None)
+    if file is None:
+        raise _file_not_found()
+    size, tag = file.size_bytes, file.version
+    response.last_modified = file.modified_at
     response.accept_ranges = "bytes"
     response.cache_control = ["private", "no-cache"]
     if conditional.not_modified(request, response, tag):
@@ -42,28 +43,14 @@ def send_file(request: falcon.Request, response: falcon.Response, path: Path, me
         response.status = falcon.HTTP_206
         response.set_header("Content-Range", f"bytes {first}-{last}/{size}")
     if request.method != "HEAD":
-        response.stream = _open(path, first, last)
+        response.stream = _open(files, file, first, last)
     response.content_length = last - first + 1
 
 
-class _Slice(FileIO):
-    """A file limited to a range of bytes; seekable, so that waitress sends it itself."""
-
-    def __init__(self, path: Path, first: int, last: int) -> None:
-        super().__init__(path, "rb")
-        self.seek(first)
-        self._end = last + 1
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next bytes of the range."""
-        left = max(self._end - self.tell(), 0)
-        return super().read(left if size is None or size < 0 else min(size, left)) or b""
-
-
-def _open(path: Path, first: int, last: int) -> _Slice:
+def _open(files: Storage, file: StoredFile, first: int, last: int) -> IO[bytes]:
     try:
-        return _Slice(path, first, last)
-    except FileNotFoundError:  # deleted since `stat`
+        return files.open_range(file, first, last)
+    except Gone:  # deleted since `stat`
         raise _file_not_found() from None
 
 

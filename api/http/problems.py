@@ -17,8 +17,9 @@ from loguru import logger
 import broker
 import store
 from actors.database_check import DATABASE_ERRORS
-from actors.locked_database import LOCKED, is_locked
+from actors.locked_database import LOCKED, UNCLEAR, is_locked
 from api.http import json_values
+from files.errors import FilesError
 
 OTHER_PHRASES = {460: "Checksum Mismatch"}
 """Reason phrases of statuses that are not registered."""
@@ -69,6 +70,8 @@ def database_unavailable(error: Exception) -> Problem:
 
     A lock is usually free again soon: a process that does not answer is ended after 30 seconds.
     """
+    if isinstance(error, UNCLEAR):
+        return _unclear()
     retry_after_s = 60
     if is_locked(error):
         reason, sentence = LOCKED
@@ -81,6 +84,16 @@ def database_unavailable(error: Exception) -> Problem:
         reason, sentence = "unavailable", "the database is temporarily unavailable"
     detail = f"{sentence}; nothing was changed"
     return Problem(503, "database_unavailable", detail, headers={"Retry-After": str(retry_after_s)}, reason=reason)
+
+
+def _unclear() -> Problem:
+    """Return the 503 after a lost answer to a COMMIT: a repetition might do the same twice."""
+    detail = (
+        "the connection to the database was lost while the change was saved; it is not known whether it was. Look "
+        "whether it is there before you repeat the request; with the same Idempotency-Key, an upload can be repeated "
+        "safely"
+    )
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": "60"}, reason="commit_unclear")
 
 
 def phrase(status: int) -> str:
@@ -119,6 +132,7 @@ def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
     app.set_error_serializer(serialize)
     app.add_error_handler(Exception, _handle_unexpected)
+    app.add_error_handler(FilesError, _handle_storage_error)
     for error in DATABASE_ERRORS:
         app.add_error_handler(error, _handle_database_error)
 
@@ -140,6 +154,16 @@ def _handle_unexpected(
     del response, params
     logger.opt(exception=error).error("{} {} failed", request.method, request.path)
     raise internal_error()
+
+
+def _handle_storage_error(
+    request: falcon.Request, response: falcon.Response, error: FilesError, params: dict[str, Any]
+) -> None:  # Any: falcon's
+    """Answer 503 if the storage of the files does not."""
+    del request, response, params
+    logger.error("storage: {}", error)
+    detail = "the storage of the videos does not answer at the moment; try again later"
+    raise Problem(503, "storage_unavailable", detail, headers={"Retry-After": "60"}) from error
 
 
 def _handle_database_error(

@@ -13,6 +13,7 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -76,8 +77,15 @@ def _checksum(path: Path, version: tuple[int, int]) -> int:
 class ZipStream(io.RawIOBase):
     """The bytes of an archive; at most one file of it is open at a time."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], borrowed: ExitStack | None = None) -> None:
+        """Lay out the archive.
+
+        Args:
+            members: its files.
+            borrowed: closed with the stream: holds the files where they are.
+        """
         super().__init__()
+        self._borrowed = borrowed or ExitStack()
         self._pieces: list[bytes | Member] = []
         self._starts: list[int] = []
         self._end = 0
@@ -172,8 +180,9 @@ class ZipStream(io.RawIOBase):
             self._open = None
 
     def close(self) -> None:
-        """Close the open file."""
+        """Close the open file, and give back what was borrowed."""
         self._close_file()
+        self._borrowed.close()
         super().close()
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.flow import job_commands, publication_commands, tokens
 from api.context import Context
 from api.http import json_body, time_cursor
+from api.http.auth import owner_of
 from api.http.numbers import query_limit
 from api.http.problems import not_found
 from api.resources import documents
@@ -48,7 +49,11 @@ class AccountsResource(Resource):
         limit = query_limit(request, default=MAX_LIMIT, maximum=MAX_LIMIT)
         after = time_cursor.query(request)
         with self._context.store.reading() as connection:
-            found = [one for one in accounts.list_all(connection) if after is None or _place(one) > _read_place(after)]
+            found = [
+                one
+                for one in accounts.list_of(connection, owner_of(request))
+                if after is None or _place(one) > _read_place(after)
+            ]
             outages = platform_states.list_out(connection)
         listed: documents.AccountsDocument = {
             "accounts": [_account_document(self._context, account) for account in found[:limit]],

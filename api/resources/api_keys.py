@@ -8,6 +8,7 @@ import falcon
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http import json_body
+from api.http.auth import owner_of
 from api.http.problems import Problem, not_found
 from api.resources import owner_documents as documents
 from api.resources.base import Resource
@@ -33,7 +34,7 @@ class ApiKeysResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List the keys that are not revoked."""
         with self._context.store.reading() as connection:
-            found = api_keys.list_valid(connection)
+            found = api_keys.list_of(connection, owner_of(request))
             counts = sessions.count_by_key(connection, self._context.now())
         listed: documents.ApiKeysDocument = {
             "keys": [
@@ -42,11 +43,11 @@ class ApiKeysResource(Resource):
                     "name": key.name,
                     "created_at": timestamp(key.created_at),
                     "sessions": counts.get(key.id, 0),
-                    "is_own": key.id == request.context.key_id,
+                    "is_own": key.id == request.context.client.key_id,
                 }
                 for key in sorted(found, key=lambda key: key.created_at)
             ],
-            "unstored": self._context.keys.unstored_count(),
+            "unstored": self._context.keys.unstored_count(owner_of(request)),
         }
         response.media = listed
 
@@ -55,12 +56,13 @@ class ApiKeysResource(Resource):
         name = json_body.read_body(request, NewApiKey).name
         key = api_keys.new_key()
         record = ApiKey(
-            id=self._context.new_id("key_"), name=name, key_hash=api_keys.hash_key(key), created_at=self._context.now()
-        )
+            id=self._context.new_id("key_"), owner_id=owner_of(request), name=name, key_hash=api_keys.hash_key(key),
+            created_at=self._context.now(),
+        )  # fmt: skip
         try:
             if name == API_KEY_FILE:  # the name of the generated key in `scripts/keys`
                 raise api_keys.NameTaken(name)
-            with self._context.store.writing() as connection:
+            with self._context.store.writing(scope="everything") as connection:
                 api_keys.add(connection, record)
         except api_keys.NameTaken:
             raise Problem(
@@ -79,7 +81,7 @@ class ApiKeyResource(Resource):
     def on_delete(self, request: falcon.Request, response: falcon.Response, key_id: str) -> None:
         """Revoke a key, and end its sessions and the notices of its browsers."""
         del request
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(scope="everything") as connection:
             if not api_keys.is_valid(connection, key_id):
                 raise not_found("key")
             api_keys.revoke(connection, key_id, self._context.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,8 +11,8 @@ import falcon
 
 from api.http.problems import Problem, not_found
 from api.http.zip_stream import Member, ZipStream, member
-from api.resources import status_document
 from api.resources.base import Resource
+from files.storage import Storage
 from store import jobs, segments
 from store.jobs import Job
 from store.segments import Segment
@@ -32,7 +33,9 @@ class VideosResource(Resource):
         if job is None:
             raise not_found("job")
         name = file_name(job)
-        stream = ZipStream(_members(job, parts, self._context.settings.data_dir.resolve(), name))
+        with ExitStack() as borrowed:
+            members = _members(job, parts, self._context.files, name, borrowed)
+            stream = ZipStream(members, borrowed.pop_all())
         response.content_type = MEDIA_TYPE
         response.cache_control = ["private", "no-store"]
         fallback = name.encode("ascii", "ignore").decode().strip() or "videos"
@@ -41,6 +44,8 @@ class VideosResource(Resource):
         response.content_length = stream.size_bytes
         if request.method != "HEAD":
             response.stream = stream
+        else:
+            stream.close()
 
     on_head = on_get
 
@@ -51,13 +56,14 @@ def file_name(job: Job) -> str:
     return _UNUSABLE.sub(" ", given).strip(" .")[:MAX_NAME_CHARS].rstrip(" .") or "video"
 
 
-def _members(job: Job, parts: list[Segment], data_dir: Path, name: str) -> list[Member]:
+def _members(job: Job, parts: list[Segment], files: Storage, name: str, borrowed: ExitStack) -> list[Member]:
     digits = max(2, len(str(job.segment_count or 1)))
     found = []
     for part in parts:
-        path = status_document.file_path(part, "video", data_dir)
         try:
-            found.append(member(path, f"{part.segment_number:0{digits}}-{name}.mp4", part.ended_at or job.created_at))
+            path = borrowed.enter_context(files.borrow(part.file_path))
+            own_name = f"{part.segment_number:0{digits}}-{name}.mp4"
+            found.append(member(path, own_name, part.ended_at or job.created_at))
         except (FileNotFoundError, NotADirectoryError):
             continue  # not rendered yet, or deleted
     if not found:

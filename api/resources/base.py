@@ -8,7 +8,8 @@ from api.context import Context
 class Resource:
     """A Falcon resource with the application's context.
 
-    A subclass with `public = True` needs no authentication (`api.http.auth`).
+    A subclass with `public = True` needs no authentication, one with `operator_only = True` a key of the default owner
+    (`api.http.auth`).
     """
 
     def __init__(self, context: Context) -> None:

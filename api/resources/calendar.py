@@ -15,6 +15,7 @@ from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import Forecast
 from actors.flow.upload_windows import midnight
 from api.http import conditional, json_values
+from api.http.auth import owner_of
 from api.http.problems import Problem
 from api.resources import documents, waiting_words
 from api.resources.base import Resource
@@ -62,16 +63,17 @@ class CalendarResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List what was published at its time, and what waits at its expected time."""
         period = _period(request, self._context.now())
-        forecast = self._context.forecasts.get(self._context)
+        owner_id = owner_of(request)
+        forecast = self._context.forecasts.get(self._context).of_owner(owner_id)
         dated = [name for at, name in _expected(forecast, period)]
         with self._context.store.reading() as connection:
-            begun = calendar_rows.started(connection, period.begin, period.end, MAX_ENTRIES + 1)
-            waiting_ids = calendar_rows.waiting_ids(connection, MAX_ENTRIES + 1)
+            begun = calendar_rows.started(connection, owner_id, period.begin, period.end, MAX_ENTRIES + 1)
+            waiting_ids = calendar_rows.waiting_ids(connection, owner_id, MAX_ENTRIES + 1)
             undated = [name for name in waiting_ids if _time(forecast, name) is None]
             shown = [*dated, *undated][: MAX_ENTRIES - len(begun[:MAX_ENTRIES])]
-            waiting = calendar_rows.waiting(connection, shown)
+            waiting = calendar_rows.waiting(connection, owner_id, shown)
             schedules = account_schedules.read(connection)
-            zones = {one.id: schedules.of(one).time_zone for one in accounts.list_all(connection)}
+            zones = {one.id: schedules.of(one).time_zone for one in accounts.list_of(connection, owner_id)}
             outages = {state.platform: state for state in platform_states.list_out(connection)}
         made = _Entries(forecast, zones, outages)
         published = [made.started(post) for post in begun[:MAX_ENTRIES]]

@@ -18,7 +18,7 @@ import falcon
 from actors.flow import account_commands, tokens
 from api.context import Context
 from api.http import connect_cookie
-from api.http.auth import AuthHeaders
+from api.http.auth import AuthHeaders, owner_of
 from api.http.connect_cookie import PendingLogin
 from api.http.origin import web_origin
 from api.http.problems import Problem, not_found
@@ -37,9 +37,8 @@ class ConnectResource(Resource):
 
     def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
         """Redirect to the platform's consent page, or first to an address that binds the login to the browser."""
-        login = connect_cookie.begin(
-            platform, self._variant(platform, request.get_param("variant")), self._context.now()
-        )
+        variant = self._variant(platform, request.get_param("variant"))
+        login = connect_cookie.begin(owner_of(request), platform, variant, self._context.now())
         headers = AuthHeaders.read(request.get_header)
         if headers.authorization is None:
             # A login that another site begins would connect the account that this site has signed the browser in to.
@@ -99,7 +98,7 @@ class ConnectCallbackResource(Resource):
             raise Problem(
                 400, "connect_refused", "the platform did not grant access; connect again if that was a mistake"
             )
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(scope="rows") as connection:
             is_first = oauth_states.use(connection, login.state, expires_at=login.expires_at)
         if not is_first:
             raise Problem(400, "connect_used", "this connection was completed before; connect again")
@@ -141,11 +140,16 @@ class ConnectCallbackResource(Resource):
 
     def _store(self, login: PendingLogin, connected: LoginResult) -> None:
         found = [self._account(login, one) for one in (connected, *connected.others)]
-        account_commands.connect(self._context, found)
+        refused = account_commands.connect(self._context, found)
+        if refused:
+            name, others = registry.display_name(login.platform), len(found) - refused
+            detail = f"this {name} account is connected by another owner of this server, who has to disconnect it first"
+            raise Problem(409, "connected_by_other", detail, connected=others)
 
     def _account(self, login: PendingLogin, connected: LoginResult) -> Account:
         return Account(
             id=self._context.new_id("acc_"),
+            owner_id=login.owner_id,
             platform=login.platform,
             variant=connected.variant,
             remote_id=connected.remote_id,

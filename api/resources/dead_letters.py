@@ -23,6 +23,8 @@ MAX_LIMIT = 500
 class DeadLettersResource(Resource):
     """GET /dead-letters."""
 
+    operator_only = True
+
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List the dead letters, newest first."""
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
@@ -49,6 +51,8 @@ def _query_cursor(request: falcon.Request) -> int | None:
 class DeadLetterRetryResource(Resource):
     """POST /dead-letters/{letter_id}/retry."""
 
+    operator_only = True
+
     def on_post(self, request: falcon.Request, response: falcon.Response, letter_id: int) -> None:
         """Enqueue the message of a dead letter again, as a new message."""
         del request
@@ -68,6 +72,8 @@ class DeadLetterRetryResource(Resource):
 
 class DeadLettersRetryResource(Resource):
     """POST /dead-letters/retry."""
+
+    operator_only = True
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Retry all dead letters, or those of one actor; the others stay."""

@@ -14,6 +14,7 @@ from typing import Any
 import falcon
 
 from api.context import Context
+from api.http.auth import owner_of
 from api.http.problems import Problem
 from api.http.rate_limit import RateLimiter, request_client
 from api.resources.job_document import job_document
@@ -117,7 +118,9 @@ class FilesResource(TusResource):
         """Create an upload, with its first bytes or without."""
         upload = self._joined_before(request, response)
         if upload is None:
-            reception = self._body(request, lambda length: requests.create(self._context, request.get_header, length))
+            reception = self._body(
+                request, lambda length: requests.create(self._context, owner_of(request), request.get_header, length)
+            )
             upload = reception.upload
             try:
                 self._end(reception, response)
@@ -129,7 +132,7 @@ class FilesResource(TusResource):
 
     def _joined_before(self, request: falcon.Request, response: falcon.Response) -> StoredUpload | None:
         """Answer a request to join uploads again, as its first response may have got lost."""
-        upload = requests.joined(self._context, request.get_header)
+        upload = requests.joined(self._context, owner_of(request), request.get_header)
         if upload is not None:
             self._count(request)
             self._set_job(response, upload.upload_id)
@@ -156,7 +159,7 @@ class FileResource(TusResource):
         """Return the offset at which the client goes on."""
         protocol.check_version(request.get_header)
         self._count(request)
-        upload = self._find(upload_id)
+        upload = self._find(owner_of(request), upload_id)
         is_accepted = upload.state(self._context.now()) is UploadState.ACCEPTED
         if not is_accepted and not upload.is_partial and upload.offset == upload.length:
             # Its job could not be created then. A client that sees all of its bytes here takes the upload for done.
@@ -173,7 +176,10 @@ class FileResource(TusResource):
         if not self._is_repeated_end(request, response, upload_id):
             self._end(
                 self._body(
-                    request, lambda length: requests.append(self._context, upload_id, request.get_header, length)
+                    request,
+                    lambda length: requests.append(
+                        self._context, owner_of(request), upload_id, request.get_header, length
+                    ),
                 ),
                 response,
             )
@@ -183,8 +189,9 @@ class FileResource(TusResource):
         """Delete the upload."""
         protocol.check_version(request.get_header)
         self._count(request)
-        self._find(upload_id)
-        requests.delete(self._context, upload_id)
+        owner_id = owner_of(request)
+        self._find(owner_id, upload_id)
+        requests.delete(self._context, owner_id, upload_id)
         response.status = falcon.HTTP_204
 
     def _is_repeated_end(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> bool:
@@ -192,7 +199,7 @@ class FileResource(TusResource):
         if request.env.get(UPLOAD) is not None or request.get_header("Upload-Offset") is None:
             return False
         protocol.check_version(request.get_header)
-        upload = self._find(upload_id)
+        upload = self._find(owner_of(request), upload_id)
         if upload.state(self._context.now()) is not UploadState.ACCEPTED or upload.is_final:
             return False
         if protocol.number("Upload-Offset", request.get_header("Upload-Offset")) != upload.length:
@@ -203,8 +210,8 @@ class FileResource(TusResource):
         _set_state(response, upload, upload.length or 0, self._context.now())
         return True
 
-    def _find(self, upload_id: str) -> StoredUpload:
-        """Return an upload; an unfinished one is not appended to any more.
+    def _find(self, owner_id: str, upload_id: str) -> StoredUpload:
+        """Return an owner's upload; an unfinished one is not appended to any more.
 
         Raises:
             Problem: 404 without the upload; 410 if it has expired, or if the files of its job are deleted.
@@ -212,15 +219,16 @@ class FileResource(TusResource):
         if protocol.upload_id(f"{protocol.ROOT}/{upload_id}") is None:
             raise requests.unknown()
         try:
-            return requests.current(self._context, upload_id)
+            return requests.current(self._context, owner_id, upload_id)
         except Problem as problem:
-            if problem.status_code == 404 and self._has_job(upload_id):
+            if problem.status_code == 404 and self._has_job(owner_id, upload_id):
                 raise gone() from None
             raise
 
-    def _has_job(self, upload_id: str) -> bool:
+    def _has_job(self, owner_id: str, upload_id: str) -> bool:
         with self._context.store.reading() as connection:
-            return jobs.get(connection, upload_id) is not None
+            job = jobs.get(connection, upload_id)
+        return job is not None and job.owner_id == owner_id
 
 
 def _set_state(response: falcon.Response, upload: StoredUpload, offset: int, now: datetime) -> None:

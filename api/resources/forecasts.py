@@ -9,6 +9,7 @@ import falcon
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import Forecast
 from api.http import time_cursor
+from api.http.auth import owner_of
 from api.http.numbers import parse_integer, query_limit
 from api.http.problems import Problem
 from api.http.time_cursor import Position
@@ -34,10 +35,11 @@ class ForecastResource(Resource):
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         days = _query_days(request)
         after = time_cursor.query(request)
-        forecast = self._context.forecasts.get(self._context)
+        owner_id = owner_of(request)
+        forecast = self._context.forecasts.get(self._context).of_owner(owner_id)
         page = _entries(forecast, forecast.made_at + timedelta(days=days), after)[: limit + 1]
         with self._context.store.reading() as connection:
-            facts = predicted_posts.fetch(connection, [name for _, name in page])
+            facts = predicted_posts.fetch(connection, owner_id, [name for _, name in page])
         response.cache_control = ["private", "no-cache"]
         document: documents.ForecastDocument = {
             "made_at": timestamp(forecast.made_at),

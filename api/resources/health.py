@@ -85,6 +85,7 @@ class HealthChecks:
                 "platforms": self._platforms,
                 "backup": self._backup,
                 "sandbox": media_child.sandbox_report,
+                **({"relay": self._relay} if self._context.settings.transport_url else {}),
             }.items()
         }
 
@@ -176,7 +177,7 @@ class HealthChecks:
     def _webhooks(self) -> Check:
         """Count the endpoints in trouble. It is their receivers' trouble, so the check never fails."""
         with self._context.store.reading() as connection:
-            found = endpoints.in_trouble(connection)
+            found = endpoints.in_trouble(connection, None)
         disabled = [endpoint.id for endpoint in found if endpoint.state is EndpointState.DISABLED]
         check: Check = {"ok": True, "disabled": len(disabled), "failing": len(found) - len(disabled)}
         if disabled:
@@ -213,9 +214,9 @@ class HealthChecks:
 
     def _write_lock(self) -> Check:
         lock = self._context.broker.write_lock
-        held_s = lock.held_s()
+        held_s = 0.0 if lock is None else lock.held_s()
         check: Check = {"ok": held_s < MAX_LOCK_S, "held_s": round(held_s, 1)}
-        if not check["ok"]:
+        if lock is not None and not check["ok"]:
             check["detail"] = f"nothing can be written: the write lock is held by {lock.holder()}"
         return check
 
@@ -232,6 +233,16 @@ class HealthChecks:
                 "oldest_ready_age_s": round(latency_s, 1),
             }
         return {"ok": all(queue["ok"] for queue in queues.values()), "queues": queues}
+
+    def _relay(self) -> Check:
+        """Count the relays of all machines. Without one, work only begins some seconds late: the check never fails."""
+        from broker.relay.relay import RELAY  # noqa: PLC0415 (needed only with a transport)
+
+        relays = sum(worker.queues == (RELAY,) for worker in self._context.broker.admin.consumers())
+        check: Check = {"ok": True, "relays": relays}
+        if not relays:
+            check["detail"] = "no relay runs, so that workers only look for messages every some seconds; see SERVICES"
+        return check
 
 
 class HealthResource(Resource):

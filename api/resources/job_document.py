@@ -21,7 +21,8 @@ def job_document(context: Context, job_id: str) -> documents.JobDocument:
         named = [account for account in (accounts.get(connection, known) for known in ids) if account]
         outages = platform_states.list_out(connection)
         settings = post_settings.of_job(connection, job_id)
-    return status_document.document(job, parts, posts, named, context.settings.data_dir, forecast, outages, settings)
+    stored = context.stored_files.of_job(context.files, job, parts, context.now_s())
+    return status_document.document(job, parts, posts, named, stored, forecast, outages, settings)
 
 
 def publication_document(context: Context, job_id: str, publication_id: str) -> documents.PublicationDocument:

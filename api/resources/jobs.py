@@ -12,6 +12,7 @@ from actors.flow import job_commands, word_commands
 from actors.flow.cut_plan import MAX_CHOSEN_PARTS, Outdated
 from api.context import Context
 from api.http import conditional, json_body, json_values, navigation, page_paths, time_cursor
+from api.http.auth import owner_of
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources import documents, status_document
@@ -71,7 +72,7 @@ class JobsResource(Resource):
         before = time_cursor.query(request)
         forecast = self._context.forecasts.get(self._context)
         with self._context.store.reading() as connection:
-            found = jobs.page(connection, limit=limit + 1, before=before)
+            found = jobs.page(connection, owner_of(request), limit=limit + 1, before=before)
             ids = [job.id for job in found[:limit]]
             parts, posts = job_numbers.parts_of(connection, ids), job_numbers.posts_of(connection, ids)
         listed = [status_document.summary(job, parts[job.id], posts[job.id], forecast) for job in found[:limit]]
@@ -156,8 +157,7 @@ class ApproveRestoredResource(Resource):
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Approve all jobs that wait for no other reason than that they are restored from a backup."""
-        del request
-        approved, left = job_commands.approve_restored(self._context)
+        approved, left = job_commands.approve_restored(self._context, owner_of(request))
         counts: documents.RestoredApprovalDocument = {"approved": approved, "left": left}
         response.media = counts
 

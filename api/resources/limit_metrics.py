@@ -58,20 +58,19 @@ def of_deliveries(context: Context, connection: Connection) -> Iterable[Metric]:
 
 def of_machine(context: Context) -> Iterable[Metric]:
     """Return the memory of the control group, how long the write lock has been held, and the waits for it."""
-    held_s = context.broker.write_lock.held_s()
-    for name, text, value in (
-        ("memory_limit_bytes", "Memory of the machine or of its control group", machine_memory.limit_bytes()),
-        ("memory_free_bytes", "Memory that processes may still take, without file pages", machine_memory.free_bytes()),
-        (
-            "write_lock_held_seconds",
-            "Time for which a process has held the write lock",
-            held_s,
-        ),
-    ):
-        family = GaugeMetricFamily(f"vidprod_{name}", text)
-        family.add_metric([], value)
-        yield family
-    yield _lock_waits(context.broker.write_lock.waits())
+    yield _gauge("memory_limit_bytes", "Memory of the machine or of its control group", machine_memory.limit_bytes())
+    free_text = "Memory that processes may still take, without file pages"
+    yield _gauge("memory_free_bytes", free_text, machine_memory.free_bytes())
+    lock = context.broker.write_lock
+    if lock is not None:
+        yield _gauge("write_lock_held_seconds", "Time for which a process has held the write lock", lock.held_s())
+        yield _lock_waits(lock.waits())
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(f"vidprod_{name}", text)
+    family.add_metric([], value)
+    return family
 
 
 def _lock_waits(waits: LockWaits) -> Metric:

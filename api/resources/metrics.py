@@ -38,6 +38,8 @@ from store.stage_durations import Histogram
 class MetricsResource:
     """GET /metrics; without authentication on the private port."""
 
+    operator_only = True
+
     def __init__(self, context: Context, *, public: bool = False) -> None:
         self.public = public
         self._registry = CollectorRegistry()

@@ -9,6 +9,7 @@ import falcon
 from sqlalchemy import Connection
 
 from api.http import conditional, json_values
+from api.http.auth import owner_of
 from api.resources import owner_documents as documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
@@ -17,6 +18,7 @@ from store import endpoints, needs
 from store.accounts import Account
 from store.jobs import Job
 from store.needs import FailedJob, StuckPost
+from store.owners import DEFAULT_OWNER
 from store.states import UNUSABLE_CODES, AccountStatus, EndpointState, PublicationStatus, SegmentStatus
 from store.webhooks import Endpoint
 
@@ -41,7 +43,7 @@ class NeedsResource(Resource):
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List what waits for a person; 304 if it is unchanged since the given ETag."""
-        document: documents.NeedsDocument = {"items": list(self._items())}
+        document: documents.NeedsDocument = {"items": list(self._items(owner_of(request)))}
         body = json_values.write(document)
         response.cache_control = ["private", "no-cache"]
         if conditional.not_modified(request, response, conditional.content_tag(body)):
@@ -49,15 +51,17 @@ class NeedsResource(Resource):
         response.content_type = falcon.MEDIA_JSON
         response.data = body
 
-    def _items(self) -> Iterator[documents.NeedDocument]:
-        yield from self._machine()
+    def _items(self, owner_id: str) -> Iterator[documents.NeedDocument]:
+        is_operator = owner_id == DEFAULT_OWNER
+        if is_operator:
+            yield from self._machine()
         with self._context.store.reading() as connection:
-            yield from map(_account, needs.unusable_accounts(connection))
-            yield from map(_review, needs.reviews(connection, limit=MAX_ITEMS))
-            yield from self._posts(connection)
-            yield from map(_failed_job, needs.failed_jobs(connection, limit=MAX_ITEMS))
-            yield from map(_endpoint, filter(_is_lost, endpoints.in_trouble(connection)))
-        for letter in self._context.broker.admin.dead_letters(limit=MAX_ITEMS):
+            yield from map(_account, needs.unusable_accounts(connection, owner_id))
+            yield from map(_review, needs.reviews(connection, owner_id, limit=MAX_ITEMS))
+            yield from self._posts(connection, owner_id)
+            yield from map(_failed_job, needs.failed_jobs(connection, owner_id, limit=MAX_ITEMS))
+            yield from map(_endpoint, filter(_is_lost, endpoints.in_trouble(connection, owner_id)))
+        for letter in self._context.broker.admin.dead_letters(limit=MAX_ITEMS) if is_operator else ():
             if not letter.actor.startswith(_REPRESENTED):
                 yield _item("dead_letter", str(letter.id), since=timestamp(letter.died_at), code=letter.actor)
 
@@ -66,9 +70,9 @@ class NeedsResource(Resource):
         if disk.free_bytes <= disk.sizes.headroom_bytes:
             yield _item("disk", "disk", reason=f"{disk.free_bytes // 10**6} MB are free")
 
-    def _posts(self, connection: Connection) -> Iterator[documents.NeedDocument]:
+    def _posts(self, connection: Connection, owner_id: str) -> Iterator[documents.NeedDocument]:
         since = self._context.now() - DRAFTS_LAST
-        for post in needs.posts(connection, drafts_since=since, limit=MAX_ITEMS):
+        for post in needs.posts(connection, owner_id, drafts_since=since, limit=MAX_ITEMS):
             yield _post(post)
 
 

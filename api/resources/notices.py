@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import notice_delivery, notices
 from api.http import json_body
-from api.http.auth import is_valid, key_needed
+from api.http.auth import is_valid, key_needed, owner_of
 from api.http.problems import Problem, invalid_field, not_found
 from api.resources import server_documents
 from api.resources.base import Resource
@@ -52,13 +52,12 @@ class NoticesResource(Resource):
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Return the public key for web push and all receivers of notices, without their addresses."""
-        del request
-        public_key = self._public_key()
+        owner_id, public_key = owner_of(request), self._public_key()
         with self._context.store.reading() as connection:
-            subscriptions = push_subscriptions.list_all(connection)
-            targets = notice_delivery.url_targets(self._context)
+            subscriptions = push_subscriptions.list_of(connection, owner_id)
+            targets = notice_delivery.url_targets(self._context, owner_id)
             last = [notice_rows.last_ended(connection, target) for target in targets]
-        urls = [url.get_secret_value() for url in self._context.settings.notice_urls]
+        urls = [url.get_secret_value() for url in self._context.settings.notice_urls] if targets else []
         listed: server_documents.NoticesDocument = {
             "public_key": public_key,
             "subscriptions": [_subscription(one) for one in subscriptions],
@@ -73,7 +72,7 @@ class NoticesResource(Resource):
         if known is None:
             from platforms.push_encryption import generate_key  # noqa: PLC0415 (0.7 MB, for the first request only)
 
-            with self._context.store.writing() as connection:
+            with self._context.store.writing(scope="everything") as connection:
                 known = vapid_keys.get_or_create(connection, self._context.sealer, generate_key, self._context.now())
         return known.public_key
 
@@ -92,8 +91,8 @@ class SubscriptionsResource(Resource):
         except ValueError as error:
             raise invalid_field("keys", str(error)) from None
         address = PushAddress(body.endpoint, body.keys.p256dh, body.keys.auth)
-        with self._context.store.writing() as connection:
-            if not is_valid(connection, request.context.key_id):
+        with self._context.store.writing(scope="everything") as connection:
+            if not is_valid(connection, request.context.client.key_id):
                 raise key_needed()
             current = vapid_keys.current(connection, self._context.sealer)
             if current is None or current.public_key != body.public_key:
@@ -108,7 +107,8 @@ class SubscriptionsResource(Resource):
                 host=urlsplit(body.endpoint).hostname or "",
                 public_key=body.public_key,
                 user_agent=(request.user_agent or "")[:MAX_USER_AGENT_CHARS],
-                key_id=request.context.key_id,
+                owner_id=owner_of(request),
+                key_id=request.context.client.key_id,
             )
             stored = push_subscriptions.get(connection, made.id) or made
         response.status = falcon.HTTP_201 if is_new else falcon.HTTP_200
@@ -121,7 +121,7 @@ class SubscriptionResource(Resource):
     def on_delete(self, request: falcon.Request, response: falcon.Response, subscription_id: str) -> None:
         """Delete a browser's subscription."""
         del request
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(scope="rows") as connection:
             if not push_subscriptions.remove(connection, subscription_id):
                 raise not_found("subscription")
         response.status = falcon.HTTP_204
@@ -132,10 +132,10 @@ class NoticeTestResource(Resource):
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Send a test notice to all receivers."""
-        del request
-        with self._context.store.writing() as connection:
-            receivers = notices.receivers(self._context, connection)
-            if not notices.record_test(self._context, connection):
+        owner_id = owner_of(request)
+        with self._context.store.writing(scope="rows") as connection:
+            receivers = notices.receivers(self._context, connection, owner_id)
+            if not notices.record_test(self._context, connection, owner_id):
                 raise Problem(409, "no_receivers", "no browser has subscribed, and NOTICE_URLS is not set")
         response.status = falcon.HTTP_202
         document: server_documents.NoticeTestDocument = {"receivers": len(receivers)}

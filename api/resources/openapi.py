@@ -50,7 +50,8 @@ _PROBLEM = "application/problem+json"
 _DESCRIPTION = (
     "Upload one long video; it is cut into short parts, which are published on TikTok, Instagram and YouTube. Errors "
     "are RFC 9457 problem documents. Times are RFC 3339 in UTC; names that end in `_s` are durations in seconds, names "
-    "that end in `_bytes` are sizes in bytes. A method that a path does not have gets 405 with `Allow`; HEAD is "
+    "that end in `_bytes` are sizes in bytes. What belongs to another owner than that of the key is not there (404). A "
+    "method that a path does not have gets 405 with `Allow`; HEAD is "
     "answered like GET by `/health`, the page and the files of parts. A request that arrives too slowly gets 408, one "
     "with too large a head 431. A browser that opens an address gets a page with the same status instead of JSON."
 )

@@ -294,9 +294,9 @@ OPERATIONS = (
     ),
     Operation(
         "complete_connection", "get", "/connect/{platform}/callback", "Complete the connection of an account",
-        (303, 400, 422, 503),
+        (303, 400, 409, 422, 503),
         "The platform redirects the browser here; then the browser is redirected to the web page. 400 in a browser "
-        "that has not begun the connection, and after 10 minutes.",
+        "that has not begun the connection, and after 10 minutes. 409 if another owner has connected the account.",
         query=_CALLBACK, public=True,
         answer_headers={"Location": text("Where the browser goes next.")},
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import falcon
 
 from actors.flow.media_links import BadLink, parse_token
@@ -10,6 +12,7 @@ from api.http import file_response
 from api.http.problems import Problem, not_found
 from api.resources import status_document
 from api.resources.base import Resource
+from files import keys
 from store import jobs, segments
 from store.jobs import Job
 
@@ -45,7 +48,7 @@ class OriginalResource(Resource):
         if job.source_deleted_at is not None:
             raise Problem(404, "source_deleted", "the uploaded video was deleted")
         media_type, suffix = _source_type(job)
-        file_response.send_file(request, response, self._context.in_data(job.video_path), media_type)
+        file_response.send_file(request, response, self._context.files, [job.video_path], media_type)
         response.set_header("Content-Disposition", f'inline; filename="original{suffix}"')
 
     on_head = on_get
@@ -84,6 +87,7 @@ def _send(
         found = [part for part in segments.of_job(connection, job_id) if part.segment_number == number]
     if not found:
         raise not_found("part")
-    path = status_document.file_path(found[0], kind, context.settings.data_dir.resolve())
-    file_response.send_file(request, response, path, MEDIA_TYPES[kind])
-    response.set_header("Content-Disposition", f'inline; filename="part-{number:03}-{kind}{path.suffix}"')
+    wanted = status_document.file_keys(found[0], kind)
+    file_response.send_file(request, response, context.files, wanted, MEDIA_TYPES[kind])
+    suffix = PurePosixPath(keys.KINDS[kind]).suffix
+    response.set_header("Content-Disposition", f'inline; filename="part-{number:03}-{kind}{suffix}"')

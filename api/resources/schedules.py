@@ -16,6 +16,7 @@ from actors.flow import account_schedules, platform_limits
 from actors.flow.platform_limits import KnownLimit
 from actors.flow.scheduling import start_due
 from api.http import json_body
+from api.http.auth import owner_of
 from api.http.problems import invalid_field, not_found
 from api.resources import documents
 from api.resources.base import Resource
@@ -107,22 +108,21 @@ class ScheduleResource(Resource):
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Show the schedule of each platform, and the order of publication."""
-        del request
         with self._context.store.reading() as connection:
             known = account_schedules.read(connection)
-        response.media = _documents(known.platforms)
+        response.media = _documents(known.platforms(owner_of(request)))
 
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change schedules; publications that are due by the new ones start at once."""
-        changes = json_body.read_body(request, PlatformSchedules).root
+        changes, owner_id = json_body.read_body(request, PlatformSchedules).root, owner_of(request)
         for platform in changes:
             if platform not in registry.NAMES:
                 raise invalid_field(platform[:40], f"is not one of {', '.join(registry.NAMES)}")
-        with self._context.store.writing() as connection:
-            known = dict(account_schedules.read(connection).platforms)
+        with self._context.store.writing(scope="everything") as connection:
+            known = account_schedules.read(connection).platforms(owner_id)
             for platform, change in changes.items():
                 known[platform] = _changed(known[platform], change)
-                schedules.put(connection, known[platform])
+                schedules.put(connection, owner_id, known[platform])
             start_due(self._context, connection)
         response.media = _documents(known)
 
@@ -140,7 +140,7 @@ class AccountScheduleResource(Resource):
     def on_put(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         """Set an account's own schedule; omitted fields are those that counted before."""
         change = json_body.read_body(request, ScheduleChange)
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(accounts=[account_id]) as connection:
             account = _account(connection, account_id)
             changed = _changed(account_schedules.read(connection).of(account), change)
             schedules.put_of_account(connection, account_id, changed)
@@ -150,7 +150,7 @@ class AccountScheduleResource(Resource):
     def on_delete(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         """Delete an account's own schedule: its platform's counts again."""
         del request
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(accounts=[account_id]) as connection:
             _account(connection, account_id)
             schedules.delete_of_account(connection, account_id)
             start_due(self._context, connection, account_id)

@@ -38,7 +38,7 @@ SERVER_OPERATIONS = (
         "Goes to all receivers at once; their outcomes are in `GET /notices`.", content=documents.NoticeTestDocument,
     ),
     Operation(
-        "list_dead_letters", "get", "/dead-letters", "List dead letters, newest first", (200, 400),
+        "list_dead_letters", "get", "/dead-letters", "List dead letters, newest first", (200, 400, 403),
         "Messages whose processing failed for good.",
         query={"cursor": CURSOR, "queue": _QUEUE, "limit": limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)},
         content=documents.DeadLettersDocument,
@@ -57,7 +57,7 @@ SERVER_OPERATIONS = (
         "get_health", "get", "/health", "Check the health of the server", (200, 503),
         "503 if a check fails; both responses list all checks.", public=True, content=documents.HealthDocument,
     ),
-    Operation("get_metrics", "get", "/metrics", "Get metrics for Prometheus", (200,), content="text/plain"),
+    Operation("get_metrics", "get", "/metrics", "Get metrics for Prometheus", (200, 403), content="text/plain"),
     Operation(
         "sign_in", "post", "/login", "Sign in on the web page", (204, 400, 401, 403, 422, 429, 503),
         "Exchanges an API key for a session cookie.", Credentials, public=True,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, cast
 
-from actors.flow import kept_pictures, post_words
+from actors.flow import post_words
 from actors.flow.cut_plan import times_in_source
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import AllOut, Forecast
 from api.resources import documents
+from files import keys
 from platforms.next_steps import NEXT_STEPS, next_step
 from store.accounts import Account
 from store.attempts import PublishingAttempt, decode_attempts, decode_publishing_attempts
@@ -43,9 +43,6 @@ PLANNING_SHARE = 0.05
 PLATFORM_PAUSED = "platform_paused"
 """Code of a publication that waits for the end of its platform's outage."""
 
-FILE_KINDS = {"video": "", "cover": ".cover.jpg", "preview": ".preview.jpg", "gaze": ".gaze.json"}
-"""The files of a part: the last component of their URLs, and the suffix in place of the video's."""
-
 RENDERING_SHARE = 0.75
 """Share of rendering in the progress of a part; the rest is publishing."""
 
@@ -55,7 +52,7 @@ def document(
     parts: Sequence[Segment],
     posts: Sequence[Publication],
     accounts: Sequence[Account],
-    data_dir: Path,
+    stored: Collection[str],
     forecast: Forecast,
     outages: Sequence[PlatformState] = (),
     settings: Sequence[PostSettings] = (),
@@ -67,7 +64,7 @@ def document(
         parts: its parts, in order.
         posts: its publications.
         accounts: those of the publications.
-        data_dir: where the files of the parts are.
+        stored: keys of the files of the job that exist.
         forecast: of all waiting publications.
         outages: of platforms; their waiting publications have no reason of their own.
         settings: words and options of its posts.
@@ -78,7 +75,7 @@ def document(
     for post in posts:
         by_part[post.segment_id].append(post)
     numbers = [_numbers(part, by_part[part.id]) for part in parts]
-    has_source = job.source_deleted_at is None and (data_dir / job.video_path).is_file()
+    has_source = job.source_deleted_at is None and job.video_path in stored
     predictions = {
         post.id: _prediction(job, part, post, by_id.get(post.account_id), forecast)
         for part in parts
@@ -125,7 +122,7 @@ def document(
                     )
                     for post in by_part[part.id]
                 ],
-                data_dir,
+                stored,
                 has_source=has_source,
             )
             for part in parts
@@ -216,12 +213,12 @@ def _part(
     part: Segment,
     of: int,
     publications: list[documents.PublicationDocument],
-    data_dir: Path,
+    stored: Collection[str],
     *,
     has_source: bool,
 ) -> documents.SegmentDocument:
     base = f"/jobs/{job.id}/segments/{part.segment_number}"
-    links = {kind: f"{base}/{kind}" for kind in FILE_KINDS if file_path(part, kind, data_dir).is_file()}
+    links = {kind: f"{base}/{kind}" for kind in keys.KINDS if any(key in stored for key in file_keys(part, kind))}
     if has_source and (times := times_in_source(part)) is not None:
         links["original"] = f"{base}/original#t={times[0]},{times[1]}"
     return {
@@ -398,13 +395,12 @@ def outage_document(state: PlatformState) -> documents.OutageDocument:
     }
 
 
-def file_path(part: Segment, kind: str, data_dir: Path) -> Path:
-    """Return the path of a part's file; of a picture that is deleted, that of its small copy."""
-    video = data_dir / part.file_path
+def file_keys(part: Segment, kind: str) -> list[str]:
+    """Return the keys of a part's file, the preferred one first: small copies of pictures are kept longer."""
     if kind == "video":
-        return video
-    path = video.with_suffix(FILE_KINDS[kind])
-    return path if path.is_file() else kept_pictures.small(path)
+        return [part.file_path]
+    key = keys.beside(part.file_path, keys.KINDS[kind])
+    return [key, keys.small(key)] if kind in keys.PICTURES else [key]
 
 
 def timestamp(value: datetime | None) -> str | None:

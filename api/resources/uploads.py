@@ -38,7 +38,7 @@ class UploadResource:
             self._context,
             request.content_type,
             request.content_length,
-            identity=request.context.identity,
+            client=request.context.client,
             idempotency_key=request.get_header(idempotency.HEADER),
             content_encoding=request.get_header("Content-Encoding"),
         )

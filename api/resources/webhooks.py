@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from actors.flow import endpoint_commands, job_commands
 from api.context import Context
 from api.http import json_body, time_cursor
+from api.http.auth import owner_of
 from api.http.numbers import query_limit
 from api.http.problems import Problem, invalid_field, not_found
 from api.resources import webhook_documents
@@ -86,7 +87,7 @@ class EndpointsResource(Resource):
         limit = query_limit(request, default=MAX_LIMIT, maximum=MAX_LIMIT)
         after = time_cursor.query(request)
         with self._context.store.reading() as connection:
-            found = webhooks.page_of_endpoints(connection, limit + 1, after)
+            found = webhooks.page_of_endpoints(connection, owner_of(request), limit + 1, after)
             listed: webhook_documents.EndpointsDocument = {
                 "endpoints": [_endpoint(connection, endpoint) for endpoint in found[:limit]],
                 "next": time_cursor.next_page([(one.created_at, one.id) for one in found], limit),
@@ -95,12 +96,14 @@ class EndpointsResource(Resource):
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Add an endpoint and return its signing secret; a known address keeps its secret."""
-        body = json_body.read_body(request, NewEndpoint)
+        body, owner_id = json_body.read_body(request, NewEndpoint), owner_of(request)
         check_webhook_url(self._context, "url", body.url)
-        with self._context.store.writing() as connection:
-            if webhooks.count_endpoints(connection) >= MAX_ENDPOINTS:
+        with self._context.store.writing(scope="everything") as connection:
+            if webhooks.count_endpoints(connection, owner_id) >= MAX_ENDPOINTS:
                 raise Problem(409, "too_many_endpoints", f"the limit of {MAX_ENDPOINTS} endpoints is reached")
-            made = job_commands.add_endpoint(self._context, connection, body.url, scope="all", events=body.events)
+            made = job_commands.add_endpoint(
+                self._context, connection, owner_id, body.url, scope="all", events=body.events
+            )
             found = endpoints.reread(connection, made)
             document = _endpoint(connection, found)
         secret = _signing_secret(self._context, found)
@@ -122,7 +125,7 @@ class EndpointResource(Resource):
         """Enable or disable an endpoint, or change its events; the response says what it has missed."""
         body = json_body.read_body(request, EndpointChange)
         _get(self._context, endpoint_id)
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(scope="everything") as connection:
             if body.state is not None:
                 endpoint_commands.set_state(self._context, connection, endpoint_id, body.state)
             if body.events is not None:
@@ -132,7 +135,7 @@ class EndpointResource(Resource):
     def on_delete(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Delete an endpoint and its deliveries."""
         del request
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(scope="everything") as connection:
             if not webhooks.remove_endpoint(connection, endpoint_id):
                 raise not_found("endpoint")
         response.status = falcon.HTTP_204
@@ -161,7 +164,7 @@ class RedeliverResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, endpoint_id: str, delivery_id: str) -> None:
         """Send an event again, with the same id and body and a new signature."""
         del request
-        with self._context.store.writing() as connection:
+        with self._context.store.writing(endpoint=endpoint_id) as connection:
             found = webhooks.get_delivery(connection, delivery_id)
             if found is None or found[2].id != endpoint_id:
                 raise not_found("delivery")

@@ -14,7 +14,7 @@ from falcon.routing import CompiledRouter
 from actors.database_check import DATABASE_ERRORS
 from api.context import Context
 from api.http import json_body, problems
-from api.http.auth import AuthHeaders
+from api.http.auth import AuthHeaders, KnownKey
 from api.http.problems import Problem
 from api.http.rate_limit import UploadLimits, client_address
 from api.resources import sharing
@@ -111,13 +111,13 @@ class ApiHeadChecks:
     def _open_upload(self, head: RequestHead) -> Upload:
         if head.content_length == 0 and "CONTENT_LENGTH" not in head.headers:
             raise Problem(411, "length_required", "send the length of the form in Content-Length")
-        identity = self._authenticate(head)
+        client = self._authenticate(head)
         self._limits.uploads.hit(self._address(head))
         return open_upload(
             self._context,
             head.headers.get("CONTENT_TYPE"),
             head.content_length,
-            identity=identity,
+            client=client,
             idempotency_key=head.headers.get("IDEMPOTENCY_KEY"),
             content_encoding=head.headers.get("CONTENT_ENCODING"),
         )
@@ -129,11 +129,11 @@ class ApiHeadChecks:
         if not creates and (upload_id is None or method != "PATCH"):
             self._check_body(head)
             return None
-        self._authenticate(head)
+        owner_id = self._authenticate(head).owner_id
         (self._limits.uploads if creates else self._limits.continued).hit(self._address(head))
         if creates or upload_id is None:
-            return requests.create(self._context, head.header, head.content_length)
-        return requests.append(self._context, upload_id, head.header, head.content_length)
+            return requests.create(self._context, owner_id, head.header, head.content_length)
+        return requests.append(self._context, owner_id, upload_id, head.header, head.content_length)
 
     def _check_body(self, head: RequestHead) -> None:
         resource = self._find_resource(head)
@@ -148,10 +148,10 @@ class ApiHeadChecks:
         if not public:
             self._authenticate(head)
 
-    def _authenticate(self, head: RequestHead) -> str:
+    def _authenticate(self, head: RequestHead) -> KnownKey:
         headers = AuthHeaders.read(head.header)
         try:
-            return self._context.keys.authenticate(headers, head.method, self._address(head)).identity
+            return self._context.keys.authenticate(headers, head.method, self._address(head))
         except DATABASE_ERRORS as exc:
             raise problems.database_unavailable(exc) from exc
 

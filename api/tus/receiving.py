@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,11 @@ from api.tus.protocol import Checksum
 from api.tus.stored import StoredUpload, UploadState, gone
 from api.uploads import options
 from api.uploads.background_sync import BackgroundSync
-from api.uploads.file import VERIFIED, UploadFile, disk_errors_as_problems
+from api.uploads.file import VERIFIED, UploadFile, disk_errors_as_problems, in_use
 from api.uploads.options import UploadOptions
 from api.uploads.reservations import Reservation, Reservations, became_full
+from files import keys
+from files.storage import Transfer
 
 CHECK_DISK_EVERY_BYTES = 2**20
 """Interval of the checks during an upload that the disk has room."""
@@ -77,6 +81,11 @@ class Reception:
         return self.upload.upload_id
 
     @property
+    def owner_id(self) -> str:
+        """Return the owner of the upload."""
+        return self.upload.owner_id
+
+    @property
     def file_name(self) -> str:
         """Return the name of the file, to be shown only."""
         return file_name(self.upload.metadata)
@@ -101,7 +110,7 @@ class Reception:
         try:
             self._file.write(data)
         finally:  # a disk that has lost bytes makes the file shorter
-            self._owner.add_written(self, self.size_bytes - before_bytes)
+            self._owner.add_written(self.job_id, self.size_bytes - before_bytes)
         if self._hash is not None:
             self._hash.update(data)
         if self.size_bytes - self._disk_checked_bytes >= CHECK_DISK_EVERY_BYTES:
@@ -120,7 +129,7 @@ class Reception:
                 raise superseded()
             before_bytes = self.size_bytes
             self._file.append_file(path)
-            self._owner.add_written(self, self.size_bytes - before_bytes)
+            self._owner.add_written(self.job_id, self.size_bytes - before_bytes)
 
     def end(self) -> None:
         """End the body; verify its checksum.
@@ -135,6 +144,7 @@ class Reception:
                 if self._hash.digest() != self._checksum.digest:
                     raise checksum_mismatch()
                 self._checksum = None
+                self._file.transfer_only(None)
                 (self.upload.directory / VERIFIED).unlink(missing_ok=True)
 
     @property
@@ -166,7 +176,7 @@ class Reception:
         try:
             self._file.finalize(record)
         finally:  # as in `feed`
-            self._owner.add_written(self, self.size_bytes - before_bytes)
+            self._owner.add_written(self.job_id, self.size_bytes - before_bytes)
         self._is_moved = True
 
     def keep(self) -> None:
@@ -201,7 +211,7 @@ class Reception:
                 (self.upload.directory / RECORD).unlink(missing_ok=True)
                 self._is_moved = False
             if self._is_open and self._checksum is not None:
-                self._owner.add_written(self, self.begun_at_bytes - self.size_bytes)
+                self._owner.add_written(self.job_id, self.begun_at_bytes - self.size_bytes)
                 self._file.truncate(self.begun_at_bytes)
                 (self.upload.directory / VERIFIED).unlink(missing_ok=True)
         finally:
@@ -223,6 +233,7 @@ class Receptions:
         self._receiving: dict[str, Reception] = {}
         self._reserved: dict[str, Reservation] = {}
         self._syncs: dict[str, BackgroundSync] = {}
+        self._resuming: set[str] = set()
 
     def reserve(self, machine: Machine, reservations: Reservations, upload: StoredUpload, written_bytes: int) -> None:
         """Reserve disk space for the rest of an upload, unless that is done already.
@@ -249,9 +260,25 @@ class Receptions:
         if space is not None:
             space.release()
 
-    def add_written(self, reception: Reception, count: int) -> None:
+    def abandon(self, machine: Machine, upload: StoredUpload) -> None:
+        """Delete what is stored elsewhere of an upload that is deleted, and release its reservation."""
+        self.keep_record(machine, upload)  # there may be pieces of an earlier process, or of another machine
+        self._sync_of(machine, upload).abandon()
+        self.release(upload.upload_id)
+
+    def keep_record(self, machine: Machine, upload: StoredUpload) -> None:
+        """Store what the client told, for another machine, once there are bytes to go on with."""
+        self._sync_of(machine, upload).keep_record(upload.record)
+
+    def _sync_of(self, machine: Machine, upload: StoredUpload) -> BackgroundSync:
+        with self._lock:
+            if upload.upload_id not in self._syncs:
+                self._syncs[upload.upload_id] = BackgroundSync(_transfer(machine, upload))
+            return self._syncs[upload.upload_id]
+
+    def add_written(self, upload_id: str, count: int) -> None:
         """Take written bytes off the reservation of an upload."""
-        space = self._reserved.get(reception.job_id)
+        space = self._reserved.get(upload_id)
         if space is not None:
             space.add_written(count)
 
@@ -281,8 +308,7 @@ class Receptions:
         if not is_new and upload.state(machine.now()) is not UploadState.RECEIVING:
             raise gone()
         resumed_at = None if is_new else upload.offset
-        with self._lock:
-            sync = self._syncs.setdefault(upload.upload_id, BackgroundSync())
+        sync = self._sync_of(machine, upload)
         file = UploadFile(
             upload.directory,
             limit_bytes=machine.settings.max_upload_size,
@@ -299,10 +325,28 @@ class Receptions:
         except BaseException:
             file.keep()
             raise
+        file.transfer_only(None if checksum is None else file.size_bytes)
         reception = Reception(self, machine, upload, file, checksum)
         with self._lock:
             self._receiving[upload.upload_id] = reception
         return reception
+
+    @contextmanager
+    def resuming(self, upload_id: str) -> Iterator[None]:
+        """Let no other request copy an upload from the storage during a block.
+
+        Raises:
+            Problem: 423 while another one does.
+        """
+        with self._lock:
+            if upload_id in self._resuming:
+                raise in_use()
+            self._resuming.add(upload_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._resuming.discard(upload_id)
 
     def interrupt(self, upload_id: str) -> None:
         """End the request that appends to an upload, if there is one.
@@ -320,6 +364,13 @@ class Receptions:
         with self._lock:
             if self._receiving.get(reception.upload.upload_id) is reception:
                 del self._receiving[reception.upload.upload_id]
+
+
+def _transfer(machine: Machine, upload: StoredUpload) -> Transfer | None:
+    """Return the transfer of an upload to the storage; None for a partial one, whose bytes become another's."""
+    if upload.is_partial:
+        return None
+    return machine.files.transfer(keys.source(upload.upload_id), upload.directory / INCOMING)
 
 
 def fields(metadata: str | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ from actors.recovery import lost_found
 from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD
 from api.context import Context
 from api.http.problems import Problem, database_unavailable, not_found
-from api.tus import protocol
+from api.tus import protocol, resumption
 from api.tus.protocol import Checksum, Headers
 from api.tus.receiving import Reception, beyond_length, fields, locked
 from api.tus.stored import StoredUpload, UploadState, gone, load
@@ -27,11 +27,12 @@ from api.uploads.file import file_too_large, make_directory
 from api.uploads.options import parse_options
 
 
-def create(context: Context, headers: Headers, content_length: int | None) -> Reception:
+def create(context: Context, owner_id: str, headers: Headers, content_length: int | None) -> Reception:
     """Create an upload, and begin to receive the body of the request that creates it.
 
     Args:
         context: of the API.
+        owner_id: of the key with which it is sent.
         headers: of the request.
         content_length: of its body, in bytes; 0 without a body, None if unknown.
 
@@ -45,12 +46,12 @@ def create(context: Context, headers: Headers, content_length: int | None) -> Re
     if concatenation is not None and concatenation.is_final:
         if content_length != 0:  # it would be joined on the server's loop
             raise Problem(400, "tus_concat", "Upload-Concat: a final upload has no body")
-        return _join(context, headers, concatenation.partial_ids)
+        return _join(context, owner_id, headers, concatenation.partial_ids)
     length = protocol.length(headers)
     checksum = protocol.checksum(headers("Upload-Checksum"))
     if content_length != 0:
         protocol.require_content_type(headers)
-    upload = _new(context, headers, length)
+    upload = _new(context, owner_id, headers, length)
     if not upload.is_partial:
         _check_options(context, upload)
         if length == 0:
@@ -60,11 +61,12 @@ def create(context: Context, headers: Headers, content_length: int | None) -> Re
     return _begin(context, upload, checksum if content_length != 0 else None)
 
 
-def append(context: Context, upload_id: str, headers: Headers, content_length: int | None) -> Reception:
+def append(context: Context, owner_id: str, upload_id: str, headers: Headers, content_length: int | None) -> Reception:
     """Begin to append the body of a request to an upload.
 
     Args:
         context: of the API.
+        owner_id: of the key with which it is sent; another owner's upload is not found.
         upload_id: of the upload.
         headers: of the request.
         content_length: of its body, in bytes; None if unknown.
@@ -79,7 +81,7 @@ def append(context: Context, upload_id: str, headers: Headers, content_length: i
     offset = protocol.number("Upload-Offset", headers("Upload-Offset"))
     checksum = protocol.checksum(headers("Upload-Checksum"))
     _require_database(context)
-    upload = _load(context, upload_id)
+    upload = _load_here(context, owner_id, upload_id)
     if upload.is_final:
         raise Problem(403, "joined_upload", "this upload is joined from others; nothing can be added to it")
     if upload.state(context.now()) is UploadState.ACCEPTED:
@@ -101,32 +103,40 @@ def append(context: Context, upload_id: str, headers: Headers, content_length: i
             raise beyond_length(changed.length)
         if changed != upload:
             changed.write()
+        context.receptions.keep_record(context, changed)
     except BaseException:
         reception.discard()
         raise
     return reception
 
 
-def current(context: Context, upload_id: str) -> StoredUpload:
-    """Return an upload after ending the request that appends to it.
+def current(context: Context, owner_id: str, upload_id: str) -> StoredUpload:
+    """Return an owner's upload after ending the request that appends to it; if need be, from the storage.
 
     Raises:
         Problem: 404 or 410 without the upload, 423 while it is accepted.
+        FilesError: another machine may have received it, and the storage does not answer.
     """
+    _refuse_other_owner(context, owner_id, upload_id)
     context.receptions.interrupt(upload_id)
-    upload = _load(context, upload_id)
+    try:
+        upload = _load(context, owner_id, upload_id)
+    except Problem:  # 404
+        upload = resumption.resume(context, owner_id, upload_id)
+    if resumption.is_accepted_elsewhere(context, upload):
+        resumption.end_here(context, upload)
     if upload.state(context.now()) is UploadState.EXPIRED:
         raise gone()
     return upload
 
 
-def delete(context: Context, upload_id: str) -> None:
-    """Delete an upload that belongs to no job.
+def delete(context: Context, owner_id: str, upload_id: str) -> None:
+    """Delete an owner's upload that belongs to no job.
 
     Raises:
         Problem: 403 if it belongs to one, 404 or 410 without the upload, 423 while it is accepted.
     """
-    upload = current(context, upload_id)
+    upload = current(context, owner_id, upload_id)
     if upload.state(context.now()) is UploadState.ACCEPTED:
         detail = f"the upload is complete and belongs to a job; delete the job: DELETE /jobs/{upload_id}"
         raise Problem(403, "upload_accepted", detail, job_id=upload_id)
@@ -142,11 +152,39 @@ def unknown() -> Problem:
     return not_found("upload")
 
 
-def _load(context: Context, upload_id: str) -> StoredUpload:
-    return load(context.settings.uploads_dir, upload_id)
+def _load(context: Context, owner_id: str, upload_id: str) -> StoredUpload:
+    found = load(context.settings.uploads_dir, upload_id)
+    if found.owner_id != owner_id:
+        raise unknown()
+    return found
 
 
-def _new(context: Context, headers: Headers, length: int | None) -> StoredUpload:
+def _refuse_other_owner(context: Context, owner_id: str, upload_id: str) -> None:
+    """Refuse the upload of another owner before its request is ended; a missing one may be in the storage."""
+    try:
+        found = load(context.settings.uploads_dir, upload_id)
+    except Problem:  # 404
+        return
+    if found.owner_id != owner_id:
+        raise unknown()
+
+
+def _load_here(context: Context, owner_id: str, upload_id: str) -> StoredUpload:
+    """Return an owner's upload; of one that may be in the storage only, have the client ask for the offset.
+
+    Raises:
+        Problem: 404, 409.
+    """
+    try:
+        return _load(context, owner_id, upload_id)
+    except Problem:  # 404
+        if not context.settings.is_remote:
+            raise
+        detail = "this machine has received nothing of this upload; ask for its Upload-Offset (HEAD), and go on there"
+        raise Problem(409, "other_offset", detail) from None
+
+
+def _new(context: Context, owner_id: str, headers: Headers, length: int | None) -> StoredUpload:
     limit_bytes = context.settings.max_upload_size
     if length is not None and length > limit_bytes:
         raise file_too_large(limit_bytes)
@@ -156,12 +194,13 @@ def _new(context: Context, headers: Headers, length: int | None) -> StoredUpload
         raise file_too_large(limit_bytes)
     _require_database(context)
     directory = context.settings.uploads_dir / context.new_id("job_")
-    return StoredUpload(directory, length, metadata, None if concat is None else concat.header, maximum)
+    concat_header = None if concat is None else concat.header
+    return StoredUpload(directory, length, metadata, concat_header, owner_id, maximum)
 
 
 def _check_options(context: Context, upload: StoredUpload) -> None:
     try:
-        check_given(context, parse_options(fields(upload.metadata), context.now()))
+        check_given(context, parse_options(fields(upload.metadata), context.now()), upload.owner_id)
     except DATABASE_ERRORS as exc:
         raise database_unavailable(exc) from exc
 
@@ -193,7 +232,7 @@ def _checked_length(context: Context, upload: StoredUpload, length: int) -> int:
     return length
 
 
-def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> Reception:
+def _join(context: Context, owner_id: str, headers: Headers, partial_ids: tuple[str, ...]) -> Reception:
     """Create an upload from complete partial ones.
 
     The bytes are copied, and `end_join` deletes the partial uploads when the job is committed: whatever fails, the same
@@ -201,12 +240,14 @@ def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> R
     """
     if headers("Upload-Length") is not None or headers("Upload-Defer-Length") is not None:
         raise Problem(400, "tus_header", "Upload-Length: a final upload has that of its partial ones")
-    partial = [current(context, name) for name in partial_ids]
+    partial = [current(context, owner_id, name) for name in partial_ids]
     for upload in partial:
         if not upload.is_partial or upload.length is None or upload.offset != upload.length:
             raise Problem(400, "tus_concat", f"Upload-Concat: {upload.upload_id} is not a complete partial upload")
     total = sum(upload.length or 0 for upload in partial)
-    upload = replace(_new(context, headers, total), directory=context.settings.uploads_dir / _joined_id(partial_ids))
+    upload = replace(
+        _new(context, owner_id, headers, total), directory=context.settings.uploads_dir / _joined_id(partial_ids)
+    )
     _check_options(context, upload)
     with context.receptions.joining:
         if not _remove_unaccepted(context, upload):  # what a joining that a crash has interrupted has left
@@ -232,11 +273,11 @@ def _remove_unaccepted(context: Context, upload: StoredUpload) -> bool:
     with lost_found.locked(upload.directory / INCOMING) as acquired:
         if not acquired or upload.state(context.now()) is UploadState.ACCEPTED:
             return False
-        _remove(context, upload)
+        _delete_received(context, upload)
     return True
 
 
-def joined(context: Context, headers: Headers) -> StoredUpload | None:
+def joined(context: Context, owner_id: str, headers: Headers) -> StoredUpload | None:
     """Return the accepted upload that a request to join has made before; None for another request.
 
     Raises:
@@ -247,7 +288,7 @@ def joined(context: Context, headers: Headers) -> StoredUpload | None:
     if concatenation is None or not concatenation.is_final:
         return None
     try:
-        upload = _load(context, _joined_id(concatenation.partial_ids))
+        upload = _load(context, owner_id, _joined_id(concatenation.partial_ids))
     except Problem:  # 404
         return None
     return upload if upload.state(context.now()) is UploadState.ACCEPTED else None
@@ -262,7 +303,7 @@ def end_join(context: Context, joined: StoredUpload) -> None:
     concatenation = protocol.concatenation(joined.concat)
     for name in () if concatenation is None else concatenation.partial_ids:
         with suppress(Problem):  # deleted already
-            _remove(context, _load(context, name))
+            _remove(context, _load(context, joined.owner_id, name))
 
 
 def _begin(context: Context, upload: StoredUpload, checksum: Checksum | None) -> Reception:
@@ -279,6 +320,7 @@ def _begin(context: Context, upload: StoredUpload, checksum: Checksum | None) ->
         raise
     try:
         upload.write()
+        context.receptions.keep_record(context, upload)
     except BaseException:
         reception.discard()
         _remove(context, upload)
@@ -287,6 +329,12 @@ def _begin(context: Context, upload: StoredUpload, checksum: Checksum | None) ->
 
 
 def _remove(context: Context, upload: StoredUpload) -> None:
+    shutil.rmtree(upload.directory, ignore_errors=True)
+    context.receptions.abandon(context, upload)
+
+
+def _delete_received(context: Context, upload: StoredUpload) -> None:
+    """Delete an upload here only: it has the same id and the same bytes when it is joined again."""
     shutil.rmtree(upload.directory, ignore_errors=True)
     context.receptions.release(upload.upload_id)
 

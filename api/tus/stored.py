@@ -20,6 +20,7 @@ from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE, SOURC
 from actors.recovery.resumable import LIFETIME
 from api.http.problems import Problem, not_found
 from api.uploads.file import RESUMABLE_RECORD_INCOMING, VERIFIED, disk_errors_as_problems, in_use
+from store.owners import DEFAULT_OWNER
 
 
 class UploadState(Enum):
@@ -39,6 +40,7 @@ class StoredUpload:
         length: in bytes; None as long as the client has not told it.
         metadata: the header Upload-Metadata, as it was sent.
         concat: the header Upload-Concat, as it is answered; None for an ordinary upload.
+        owner_id: of the key with which it was created.
         maximum: of the length in bytes, as the client expected it at the creation; None if it told none.
     """
 
@@ -46,6 +48,7 @@ class StoredUpload:
     length: int | None
     metadata: str | None
     concat: str | None
+    owner_id: str
     maximum: int | None = None
 
     @property
@@ -99,6 +102,13 @@ class StoredUpload:
         except (FileNotFoundError, ValueError):
             return size
 
+    @property
+    def record(self) -> bytes:
+        """Return what the client told, for `decode`."""
+        fields = asdict(self)
+        del fields["directory"]
+        return json.dumps(fields).encode()
+
     def write(self) -> None:
         """Write what the client told.
 
@@ -108,15 +118,13 @@ class StoredUpload:
             Problem: 503 for a disk error.
         """
         draft = self.directory / RESUMABLE_RECORD_INCOMING
-        fields = asdict(self)
-        del fields["directory"]
         with disk_errors_as_problems():
-            draft.write_text(json.dumps(fields))
+            draft.write_text(self.record.decode())
             draft.rename(self.directory / RESUMABLE_RECORD)
 
 
 def load(root: Path, upload_id: str) -> StoredUpload:
-    """Return an upload.
+    """Return an upload of any owner.
 
     Args:
         root: the uploads' directory.
@@ -127,10 +135,20 @@ def load(root: Path, upload_id: str) -> StoredUpload:
     """
     directory = root / upload_id
     try:
-        return StoredUpload(directory=directory, **json.loads((directory / RESUMABLE_RECORD).read_text()))
+        return decode(directory, (directory / RESUMABLE_RECORD).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise not_found("upload") from None
-    except (ValueError, TypeError):  # cut off by a power cut
+
+
+def decode(directory: Path, record: bytes) -> StoredUpload:
+    """Return the upload that a record describes.
+
+    Raises:
+        Problem: 404 if it is cut off, as by a power cut.
+    """
+    try:
+        return StoredUpload(directory=directory, **({"owner_id": DEFAULT_OWNER} | json.loads(record)))
+    except (ValueError, TypeError):
         raise not_found("upload") from None
 
 

@@ -11,7 +11,7 @@ from loguru import logger
 from actors.flow import forecast_cache, job_commands
 from actors.flow.forecast_cache import AllOut
 from actors.recovery import lost_found, upload_record
-from actors.recovery.lost_found import SOURCE
+from actors.recovery.lost_found import SOURCE, SOURCE_DELETED_MARK
 from api.context import Context
 from api.http import idempotency
 from api.resources import documents
@@ -19,7 +19,8 @@ from api.resources.status_document import timestamp
 from api.uploads.checks import check_options
 from api.uploads.options import UploadOptions, parse_options, post_options
 from api.uploads.upload import stored_answer
-from store import jobs
+from files import keys
+from store import CommitUnclear, jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus, ReviewReason
@@ -32,6 +33,10 @@ class CompleteUpload(Protocol):
 
     key_hash: str | None
     """Of its idempotency key; None without one."""
+
+    @property
+    def owner_id(self) -> str:
+        """Return the owner of the key with which it was sent."""
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +87,7 @@ def accept(context: Context, upload: CompleteUpload) -> UploadResponse:
     Raises:
         Problem: the file or a field is refused, or the key belongs to another upload; the upload is discarded.
         DatabaseUnavailable: it was not accepted, or it is unknown whether it was; in that case its file is kept.
+        CommitUnclear: it is unknown whether it was accepted; its file is kept.
     """
     try:
         fields = upload.finish()
@@ -101,7 +107,7 @@ def accept(context: Context, upload: CompleteUpload) -> UploadResponse:
 def _create_job(context: Context, upload: CompleteUpload, fields: dict[str, str]) -> UploadResponse | StoredAnswer:
     """Return the response for a new job, or a concurrent request's stored one."""
     options = parse_options(fields, context.now())
-    check_options(context, options, upload.file_name)
+    check_options(context, options, upload.file_name, upload.owner_id)
     job = _new_job(context, upload, options)
     response = _response(job, _all_out(context, job))
     to_store = _to_store(response, job, upload)
@@ -109,6 +115,7 @@ def _create_job(context: Context, upload: CompleteUpload, fields: dict[str, str]
     stored = _commit_job(context, upload, job, to_store)
     if stored is None:
         lost_found.mark_accepted(context, job.id)
+        _settle(context, job)
     return stored or response
 
 
@@ -161,10 +168,25 @@ def _commit_job(
     """Commit the job; keep the file also if an error hides whether the commit succeeded."""
     try:
         return job_commands.accept(context, job, to_store)
+    except CommitUnclear:
+        upload.keep()  # the transaction may end later than a question about it
+        raise
     except BaseException:
         if _may_be_committed(context, job.id):
             upload.keep()
         raise
+
+
+def _settle(context: Context, job: Job) -> None:
+    """Give up the received file if the storage is elsewhere, and has it."""
+    if not context.settings.is_remote:
+        return
+    directory = context.settings.uploads_dir / job.id
+    try:
+        (directory / SOURCE_DELETED_MARK).touch()  # as after the deletion of the file: the upload is complete
+        context.files.settle(job.video_path, directory / SOURCE)
+    except OSError as error:  # the file goes with the job
+        logger.warning("Job {}: its received file stays on this machine: {}", job.id, error)
 
 
 def _may_be_committed(context: Context, job_id: str) -> bool:
@@ -186,8 +208,9 @@ def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -
     }
     return Job(
         id=upload.job_id,
+        owner_id=upload.owner_id,
         status=JobStatus.PENDING,
-        video_path=f"uploads/{upload.job_id}/{SOURCE}",
+        video_path=keys.source(upload.job_id),
         created_at=context.now(),
         review_reasons=[reason for reason, is_asked in asked.items() if is_asked] or None,
         platforms=options.platforms,

@@ -23,16 +23,19 @@ from store.jobs import Job
 from store.states import JobStatus
 
 
-def check_given(context: Context, options: UploadOptions) -> None:
+def check_given(context: Context, options: UploadOptions, owner_id: str) -> None:
     """Check the options that are given so far; others may follow the file.
 
     Runs on the server's loop: no look-up of names, and no more than one short read of the database.
+
+    Args:
+        owner_id: on whose accounts it may be published.
 
     Raises:
         Problem: as `check_options`.
     """
     if options.platforms or options.accounts:
-        _check_targets(options, _connected(context))
+        _check_targets(options, _connected(context, owner_id))
     draft = draft_job(context.now(), options)
     for platform in options.platforms or ():
         _check_post(draft, platform, PublishingOptions())  # required options may follow the file
@@ -40,25 +43,26 @@ def check_given(context: Context, options: UploadOptions) -> None:
         check_webhook_url(context, "webhook_url", options.webhook_url, resolve=False)
 
 
-def check_options(context: Context, options: UploadOptions, file_name: str) -> None:
+def check_options(context: Context, options: UploadOptions, file_name: str, owner_id: str) -> None:
     """Check the options of a complete upload.
 
     Args:
         file_name: may become the title of a video without a title.
+        owner_id: on whose accounts it may be published.
 
     Raises:
         Problem: 409 for a platform without an account, 422 for an invalid field.
     """
     draft = draft_job(context.now(), options, file_name)
-    for platform in sorted(_check_targets(options, _connected(context))):
+    for platform in sorted(_check_targets(options, _connected(context, owner_id))):
         _check_post(draft, platform, context.publishing_options)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url)
 
 
-def _connected(context: Context) -> list[Account]:
+def _connected(context: Context, owner_id: str) -> list[Account]:
     with context.store.reading() as connection:
-        return accounts.connected(connection)
+        return accounts.connected(connection, owner_id)
 
 
 def _check_targets(options: UploadOptions, connected: Collection[Account]) -> set[str]:
@@ -103,6 +107,7 @@ def draft_job(now: datetime, options: UploadOptions, file_name: str = "") -> Job
     """Return the job of an upload as far as it decides the words of its posts."""
     return Job(
         id="",
+        owner_id="",
         status=JobStatus.PENDING,
         video_path="",
         created_at=now,

@@ -21,6 +21,7 @@ from actors.recovery.upload_record import NAME as RECORD
 from api.http.problems import Problem
 from api.uploads import sniff
 from api.uploads.background_sync import BackgroundSync
+from files.errors import FilesError
 
 RECORD_INCOMING = f".{RECORD}"
 RESUMABLE_RECORD_INCOMING = f"{RESUMABLE_RECORD}.new"
@@ -45,9 +46,13 @@ def make_directory(directory: Path) -> None:
 
 @contextmanager
 def disk_errors_as_problems() -> Iterator[None]:
-    """Raise a 503 for any OSError: a full disk (space or inodes), a read-only or a broken one."""
+    """Raise a 503 for any OSError: a full disk (space or inodes), a read-only or a broken one, a remote storage."""
     try:
         yield
+    except FilesError as error:
+        logger.error("upload not stored: {}", error)
+        detail = "the storage of the videos does not answer at the moment; try again later"
+        raise _disk_problem("storage_unavailable", detail) from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EMLINK}:
             raise _disk_full() from error
@@ -152,6 +157,10 @@ class UploadFile:
                 self._sync.cut_off(self._fd, size_bytes)
             self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
 
+    def transfer_only(self, verified_bytes: int | None) -> None:
+        """Let only the bytes before an offset go to the storage; None: all."""
+        self._sync.transfer_only(verified_bytes)
+
     def append_file(self, path: Path) -> None:
         """Append another file, in the kernel.
 
@@ -166,7 +175,7 @@ class UploadFile:
                 self._head = os.pread(self._fd, sniff.HEAD_BYTES, 0)
 
     def finalize(self, record: bytes | None = None) -> Path:
-        """Sync the file and rename it to its final name; return its path. It stays locked.
+        """Sync the file, store it and rename it to its final name; return its path. It stays locked.
 
         Args:
             record: written beside the file before the rename, so that every complete file has one.
@@ -182,6 +191,7 @@ class UploadFile:
         with self._disk_errors():
             self._sync.sync_all(self._fd)
         with disk_errors_as_problems():
+            self._sync.store(self._directory / INCOMING, self.size_bytes)  # first: under its name it is accepted
             if record is not None:
                 self._write_record(record)
             (self._directory / INCOMING).rename(target)
@@ -196,6 +206,7 @@ class UploadFile:
     def discard(self) -> None:
         """Delete the file and its directory, without waiting for a sync in progress."""
         shutil.rmtree(self._directory, ignore_errors=True)
+        self._sync.abandon()
         self._close()
 
     def _write_record(self, record: bytes) -> None:

@@ -15,16 +15,21 @@ from typing import Protocol
 
 from actors.database_check import DATABASE_ERRORS
 from actors.disk import Disk
+from actors.recovery.lost_found import INCOMING
 from api.context import Context
 from api.http import content_encodings, idempotency
+from api.http.auth import KnownKey
 from api.http.idempotency import Fingerprint, InProgress
 from api.http.problems import Problem, database_unavailable, invalid_field
 from api.uploads import options
+from api.uploads.background_sync import BackgroundSync
 from api.uploads.checks import check_given
 from api.uploads.file import UploadFile, file_too_large, make_directory
 from api.uploads.multipart import MultipartError, MultipartParser, parse_boundary
 from api.uploads.options import MAX_FIELD_BYTES
 from api.uploads.reservations import Reservation, became_full
+from files import keys
+from files.storage import Transfer
 from store import DatabaseUnavailable, idempotency_keys
 from store.idempotency_keys import StoredAnswer
 
@@ -54,17 +59,28 @@ class Upload:
     """One upload in progress; the handler of its multipart parser."""
 
     def __init__(
-        self, directory: Path, *, limit_bytes: int, boundary: bytes, check_fields: Callable[[dict[str, str]], object]
+        self,
+        directory: Path,
+        *,
+        owner_id: str,
+        limit_bytes: int,
+        boundary: bytes,
+        check_fields: Callable[[dict[str, str]], object],
+        transfer: Transfer | None = None,
     ) -> None:
         """Prepare; nothing is written yet.
 
         Args:
             directory: the upload's own, named after the future job; created when the file begins.
+            owner_id: of the key with which it is sent.
             limit_bytes: maximum size of the file.
             check_fields: called with the fields before the file, when the file begins, so that a wrong field is
                 refused without waiting for the file. Runs on the server's loop: no network.
+            transfer: of the file to a remote storage.
         """
+        self._transfer = transfer
         self._directory = directory
+        self.owner_id = owner_id
         self._limit_bytes = limit_bytes
         self._parser = MultipartParser(boundary, self)
         self._fields: dict[str, str] = {}
@@ -200,7 +216,8 @@ class Upload:
         if name == "file":
             self._check_fields(self._fields)
             self.file_name = options.display_name(file_name)
-            self._file = UploadFile(self._directory, limit_bytes=self._limit_bytes)
+            sync = BackgroundSync(self._transfer)
+            self._file = UploadFile(self._directory, limit_bytes=self._limit_bytes, sync=sync)
         else:
             self._field.clear()
 
@@ -238,7 +255,7 @@ def open_upload(
     content_type: str | None,
     content_length: int | None,
     *,
-    identity: str = "",
+    client: KnownKey,
     idempotency_key: str | None = None,
     content_encoding: str | None = None,
 ) -> Upload:
@@ -247,7 +264,7 @@ def open_upload(
     Args:
         content_encoding: the header's value; only an unencoded body is accepted.
         content_length: in bytes; None if unknown.
-        identity: of the client, from `ApiKeys.authenticate`; idempotency keys are separate for each client.
+        client: the key from `ApiKeys.authenticate`; idempotency keys are separate for each client.
         idempotency_key: the header's value, if it was sent.
 
     Raises:
@@ -270,15 +287,19 @@ def open_upload(
     except MultipartError as exc:
         raise _broken_form(exc) from exc
     make_directory(settings.uploads_dir)
+    job_id = context.new_id("job_")
+    directory = settings.uploads_dir / job_id
     upload = Upload(
-        settings.uploads_dir / context.new_id("job_"),
+        directory,
+        owner_id=client.owner_id,
         limit_bytes=settings.max_upload_size,
         boundary=boundary,
         check_fields=lambda fields: _check_given(context, upload, fields),
+        transfer=context.files.transfer(keys.source(job_id), directory / INCOMING),
     )
     try:
         if key is not None:
-            upload.use_key(idempotency.key_hash(identity, key), context.in_progress)
+            upload.use_key(idempotency.key_hash(client.identity, key), context.in_progress)
         upload.reserve(context, content_length)
     except DATABASE_ERRORS as exc:
         upload.discard()
@@ -292,7 +313,7 @@ def open_upload(
 def _check_given(context: Context, upload: Upload, fields: dict[str, str]) -> None:
     try:
         if stored_answer(context, upload.key_hash) is None:  # what was accepted then might be refused today
-            check_given(context, options.parse_options(fields, context.now()))
+            check_given(context, options.parse_options(fields, context.now()), upload.owner_id)
     except DATABASE_ERRORS as exc:
         raise database_unavailable(exc) from exc
 

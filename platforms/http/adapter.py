@@ -14,6 +14,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from platforms.http import fencing
 from platforms.http.connections import ConnectionDeadline, PlainConnection, TlsConnection
 from platforms.http.exchange import (
     BODY_CAP_BYTES,
@@ -88,10 +89,26 @@ class LimitedAdapter(HTTPAdapter):
         self._deadline = ConnectionDeadline(0.0)
 
     def send(self, request: requests.PreparedRequest, *_args: object, **_kwargs: object) -> requests.Response:
-        """Send a request and read the response's body before the deadline."""
+        """Send a request and read the response's body before the deadline, and while the fence of the thread allows.
+
+        Raises:
+            BaseException: that of the fence.
+        """
+        fence = fencing.current()
+        try:
+            return self._send(request, fence)
+        except REQUEST_ERRORS as error:
+            failed: Exception = error
+        fence.check()  # not while `failed` is handled: it names the address, and would be shown as the context
+        try:
+            raise failed
+        finally:
+            del failed  # its traceback holds this frame
+
+    def _send(self, request: requests.PreparedRequest, fence: fencing.Fence) -> requests.Response:
         if self._reroute and request.url and request.url.startswith(self._reroute[0]):
             request.url = self._reroute[1] + request.url.removeprefix(self._reroute[0])
-        with ConnectionDeadline(self._deadline_s) as self._deadline:
+        with ConnectionDeadline(self._deadline_s) as self._deadline, fence.ending(self._deadline.expire):
             response = super().send(request, stream=True, timeout=self._timeout_s, verify=True, proxies=None)
             if self._deadline.expired:  # cut within the headers, which http.client takes for their end
                 raise requests.ConnectionError("deadline passed")

@@ -13,7 +13,7 @@ from typing import Any, Self
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from platforms.http import resolver
+from platforms.http import fencing, resolver
 
 MAX_INTERIM_RESPONSES = 20
 
@@ -51,7 +51,7 @@ class ConnectionDeadline:
 
     def _arm(self, deadline_s: float) -> None:
         self._end_s = time.monotonic() + deadline_s
-        self._timer = threading.Timer(deadline_s, self._expire)
+        self._timer = threading.Timer(deadline_s, self.expire)
         self._timer.daemon = True
 
     def attach(self, sock: socket.socket) -> None:
@@ -61,9 +61,10 @@ class ConnectionDeadline:
             self._socket = sock.dup()
             self.began = True
         if self.expired:
-            self._expire()
+            self.expire()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Shut the connection down now; any thread may call it."""
         with self._lock:
             self.expired = True
             if self._socket is not None:
@@ -144,10 +145,16 @@ class PlainConnection(HTTPConnection):
             raise TimeoutError("deadline passed")
         return min(self.timeout or self._deadline.remaining_s, self._deadline.remaining_s)
 
+    def send(self, data: Any) -> None:  # Any: as of http.client
+        """Send a block of a request, if the thread may still do so."""
+        fencing.current().check()
+        super().send(data)
+
     def connect(self) -> None:
         """Connect, and note that the connection was established."""
         super().connect()
         self._deadline.connected = True
+        fencing.current().check()
 
 
 class TlsConnection(PlainConnection, HTTPSConnection):

@@ -19,16 +19,18 @@ import dramatiq
 from sqlalchemy import Connection, Table, update
 
 import settings as environment
+from actors import databases
 from actors.disk import Disk
 from actors.flow import holding
 from actors.flow.completion import close_finished
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
-from broker import SqliteBroker
+from files.local import LocalFiles
 from platforms import registry
 from scripts.benchmarks.summary.row import Line, Row
-from store import Sealer, Store, accounts, publication_queue, publications, segments, steps, tables
+from store import Sealer, accounts, publication_queue, publications, segments, steps, tables
 from store.accounts import Account
+from store.owners import DEFAULT_OWNER
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -80,8 +82,8 @@ class _Measured(Exception):
 
 def _machine(directory: Path) -> Machine:
     chosen = environment.read({"DATA_DIR": str(directory)})
-    broker = SqliteBroker(chosen.database_path)
-    store = Store(chosen.database_path, write_lock=broker.write_lock, joining=broker.joining)
+    broker = databases.open_broker(chosen)
+    store = databases.open_store(chosen, broker)
     store.migrate()
     for name in (f"publish_{PLATFORM}", "start_publications", "delete_files", "dispatch_webhook"):
         dramatiq.actor(broker=broker, actor_name=name, queue_name="network")(_do_nothing)
@@ -92,6 +94,7 @@ def _machine(directory: Path) -> Machine:
         sealer=Sealer("benchmark"),
         hosts=chosen.platform_roots,
         disk=Disk(directory),
+        files=LocalFiles(directory),
         publisher=lambda platform: registry.publisher(platform, chosen.platform_roots),
         now=lambda: NOW,
     )
@@ -103,7 +106,7 @@ def _do_nothing() -> None: ...
 def _fill(machine: Machine, account_count: int, waiting: int, parts: int) -> None:
     account_ids = [f"acc_{number}" for number in range(account_count)]
     job_count = waiting // parts
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         for account_id in account_ids:
             accounts.connect(connection, _account(account_id))
         _insert(connection, tables.jobs, map(_job, range(job_count)))
@@ -119,6 +122,7 @@ def _insert(connection: Connection, table: Table, values: Iterator[dict[str, Any
 
 def _account(account_id: str) -> Account:
     return Account(
+            owner_id=DEFAULT_OWNER,
         id=account_id, platform=PLATFORM, variant=PLATFORM, remote_id=account_id, name=account_id,
         status=AccountStatus.CONNECTED, tokens=b"", expires_at=None, refresh_at=None, refresh_expires_at=None,
         created_at=NOW,
@@ -217,7 +221,7 @@ def _times_ms(machine: Machine, change: Change, runs: int) -> list[float]:
     """Return the CPU time of each run."""
     times_ms = []
     for _ in range(runs):
-        with contextlib.suppress(_Measured), machine.store.writing() as connection:
+        with contextlib.suppress(_Measured), machine.store.writing(scope="everything") as connection:
             began = time.thread_time()
             if (prepared := change(machine, connection)) is not None:
                 began = time.thread_time()

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.summary.row import Line, Row
+from store.owners import DEFAULT_OWNER
 
 INTERVAL_S = 0.2  # between two events
 BACKLOG = 40  # events that wait for each receiver when the hanging begins
@@ -87,11 +88,12 @@ class Bench:
 
         self._machine = machine
         self._job = Job(
+            owner_id=DEFAULT_OWNER,
             id="bench", status=JobStatus.PROCESSING, video_path="uploads/bench/source", created_at=machine.now(),
             platforms=None, gaze_intensity=0.0, segment_seconds=60.0,
         )  # fmt: skip
         machine.store.migrate()
-        with machine.store.writing() as connection:
+        with machine.store.writing(scope="everything") as connection:
             jobs.create(connection, self._job)
         self.sent: list[float] = []  # when each event was recorded; the sequence is its place, from 1
 
@@ -99,15 +101,15 @@ class Bench:
         """Add an endpoint that receives all events."""
         from actors.flow.job_commands import add_endpoint  # noqa: PLC0415
 
-        with self._machine.store.writing() as connection:
-            add_endpoint(self._machine, connection, url, scope="all", events=[])
+        with self._machine.store.writing(scope="everything") as connection:
+            add_endpoint(self._machine, connection, DEFAULT_OWNER, url, scope="all", events=[])
 
     def emit(self) -> None:
         """Record an event, and note when."""
         from actors.flow.events import emit  # noqa: PLC0415
 
         self.sent.append(time.monotonic())
-        with self._machine.store.writing() as connection:
+        with self._machine.store.writing(scope="everything") as connection:
             emit(self._machine, connection, "job.processing", self._job)
 
     def message_s(self) -> float:

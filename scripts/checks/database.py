@@ -5,18 +5,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from actors import sealed_rows
+from actors import databases, sealed_rows
 from actors.recovery import backups
-from broker import SqliteBroker, WriteLock
+from broker import MessageBroker, WriteLock
 from broker.storage.lock_file import read_holder
 from scripts.checks import clock, platforms
 from scripts.checks.finding import Examined, Finding, Level, error, ok, warning
 from settings import SHORTEST_SECRET
-from store import Sealer, Store, accounts, endpoints, heartbeats, platform_states
+from store import DatabaseUnavailable, Sealer, Store, accounts, endpoints, heartbeats, platform_states
 from store.boot_clock import boot_time
 from store.connection import SCHEMA_VERSION_QUERY, known_versions
 from store.database_file import connect
@@ -32,8 +32,27 @@ TOPIC, KEY = "database", "secret key"
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Check the database file, and what it contains."""
-    path = examined.settings.database_path.resolve()
+    """Check the database, and what it contains."""
+    path = examined.settings.database_path
+    yield from _server(examined) if path is None else _database_file(examined, path.resolve())
+
+
+def _server(examined: Examined) -> Iterator[Finding]:
+    """Check a database of PostgreSQL: reached, writable, of this version."""
+    with _opened(examined) as (store, broker):
+        try:
+            store.require_usable()
+        except DatabaseUnavailable as wrong:
+            if wrong.reason == "not_migrated":
+                yield warning(TOPIC, f"{store.name}: {wrong.sentence}", "start the machine, which migrates them")
+            else:
+                yield error(TOPIC, f"{store.name}: {wrong.sentence}", "check DATABASE_URL, the network and the server")
+            return
+        yield ok(TOPIC, f"{store.name} can be written; its tables have version {known_versions()[-1]}")
+        yield from _content(examined, store, broker)
+
+
+def _database_file(examined: Examined, path: Path) -> Iterator[Finding]:
     wrong = file_problem(path)
     if wrong is not None and wrong.reason == "missing" and not examined.is_running:
         yield ok(TOPIC, f"{path} does not exist yet; the first start creates it")
@@ -49,7 +68,19 @@ def check(examined: Examined) -> Iterator[Finding]:
     writers = _writers(path)
     yield writers
     if {whole.level, usable.level, writers.level} == {Level.OK}:
-        yield from _content(examined, path)
+        with _opened(examined) as (store, broker):
+            yield from _content(examined, store, broker)
+
+
+@contextmanager
+def _opened(examined: Examined) -> Iterator[tuple[Store, MessageBroker]]:
+    broker = databases.open_broker(examined.settings)
+    store = databases.open_store(examined.settings, broker)
+    try:
+        yield store, broker
+    finally:
+        broker.close()
+        store.close()
 
 
 def _file(path: Path) -> Finding:
@@ -135,31 +166,26 @@ def _program(pid: int | None) -> str:
         return "unknown"
 
 
-def _content(examined: Examined, path: Path) -> Iterator[Finding]:
-    broker = SqliteBroker(path, if_replaced="refuse")
-    store = Store(path, write_lock=broker.write_lock, joining=broker.joining)
+def _content(examined: Examined, store: Store, broker: MessageBroker) -> Iterator[Finding]:
     now = datetime.now(UTC)
-    try:
-        yield from _key(examined, store)
-        with store.reading() as connection:
-            connected = accounts.list_all(connection)
-            in_trouble = endpoints.in_trouble(connection)
-            last = heartbeats.read(connection, "scheduler")
-            outages = [state.platform for state in platform_states.list_out(connection)]
-            backup_age_s = heartbeats.age_s(connection, backups.HEARTBEAT, now, boot_time())
-        yield clock.jump(last, now)
-        if examined.is_valid:
-            yield from platforms.check_accounts(connected, examined.settings, now)
-        for platform in outages:
-            yield warning(platform, "it is paused after failures in a row", "wait; the page and /health show it")
-        disabled = [endpoint.id for endpoint in in_trouble if endpoint.state is EndpointState.DISABLED]
-        yield _counted("webhooks", len(disabled), "disabled", f"see GET /webhooks: {', '.join(disabled[:10])}")
-        letters = len(broker.admin.dead_letters(limit=1000))
-        yield _counted("dead letters", letters, "to be retried", "list them: scripts/retry")
+    yield from _key(examined, store)
+    with store.reading() as connection:
+        connected = accounts.list_all(connection)
+        in_trouble = endpoints.in_trouble(connection, None)
+        last = heartbeats.read(connection, "scheduler")
+        outages = [state.platform for state in platform_states.list_out(connection)]
+        backup_age_s = heartbeats.age_s(connection, backups.HEARTBEAT, now, boot_time())
+    yield clock.jump(last, now)
+    if examined.is_valid:
+        yield from platforms.check_accounts(connected, examined.settings, now)
+    for platform in outages:
+        yield warning(platform, "it is paused after failures in a row", "wait; the page and /health show it")
+    disabled = [endpoint.id for endpoint in in_trouble if endpoint.state is EndpointState.DISABLED]
+    yield _counted("webhooks", len(disabled), "disabled", f"see GET /webhooks: {', '.join(disabled[:10])}")
+    letters = len(broker.admin.dead_letters(limit=1000))
+    yield _counted("dead letters", letters, "to be retried", "list them: scripts/retry")
+    if not examined.settings.is_postgresql:
         yield _backup(examined, backup_age_s)
-    finally:
-        broker.close()
-        store.close()
 
 
 def _counted(topic: str, count: int, what: str, fix: str) -> Finding:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["folders", "packages"]
 
-PACKAGES = ("scripts", "api", "actors", "settings", "platforms", "media", "store", "broker")
+PACKAGES = ("scripts", "api", "actors", "settings", "platforms", "media", "files", "store", "broker")
 OMITTED = ("scripts/benchmarks", "scripts/documentation", "scripts/local", "platforms/mock")  # development only
 
 

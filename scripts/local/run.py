@@ -30,12 +30,12 @@ from scripts.machine import services
 from scripts.machine.child import ROOT
 from scripts.machine.installation import AlreadyRunning
 from scripts.machine.private_files import NotPrivate
-from scripts.machine.serve import NoDatabase, migrate, unusable_directory
+from scripts.machine.serve import NoDatabase, NoStorage, migrate, unusable_directory
 from scripts.machine.supervisor import REAP_INTERVAL_S, Supervisor
 from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0
-FAILURES = (JourneyFailed, ApiError, requests.RequestException, NoDatabase, DatabaseUnavailable)
+FAILURES = (JourneyFailed, ApiError, requests.RequestException, NoDatabase, NoStorage, DatabaseUnavailable)
 # The last login of each platform: Instagram's is Facebook Login, which works without a public address.
 MOCK_LOGINS = tuple(platform.logins[-1] for platform in registry.PLATFORMS.values())
 
@@ -54,6 +54,7 @@ class Machine:
                 services.api(),
                 services.network_worker(),
                 services.media_worker(),
+                *services.relay(self.settings),
             ],
             environ=self.environ,
             settings=self.settings,
@@ -69,10 +70,12 @@ class Machine:
 
         Raises:
             NoDatabase: the database cannot be used.
+            NoStorage: the settings of the storage are wrong.
             JourneyFailed: the services do not answer within `START_WITHIN_S`.
         """
         migrate(self.environ)
-        self.supervisor.monitor_database(self.settings.database_path.resolve())
+        if self.settings.database_path is not None:
+            self.supervisor.monitor_database(self.settings.database_path.resolve())
         self.supervisor.start()
         threading.Thread(target=self._supervise, daemon=True, name="supervisor").start()
         deadline = time.monotonic() + START_WITHIN_S

@@ -78,7 +78,7 @@ def _run(command: Callable[[Machine], int]) -> int:
     try:
         return command(machine)
     except DATABASE_ERRORS as error:
-        return fail(f"{machine.store.path}: {error}")
+        return fail(f"{machine.store.name}: {error}")
     except BrokenPipeError:
         raise  # `exit_with` expects it
     except OSError as error:

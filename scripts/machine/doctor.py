@@ -1,9 +1,9 @@
-"""Check the whole installation: settings, platforms, disk, clock, kernel, memory, libraries, database, services.
+"""Check the whole installation: settings, platforms, storage, disk, clock, kernel, libraries, database, services.
 
 Each line is a check: ok, warning or error, what was found, and what to do. Nothing is changed, no secret is printed.
 Works while the machine runs or is stopped, and with wrong settings. Run it with the environment of the machine.
 
-    scripts/doctor                 all checks that need no network
+    scripts/doctor                 all checks that need no network, but for that of videos in S3 (FILES_URL)
     scripts/doctor --online        also the platforms' hosts and the public address
     scripts/doctor --json          for programs
 """
@@ -27,7 +27,15 @@ from scripts.checks.finding import Examined, Finding, Level, error, ok
 from scripts.machine import command
 from scripts.machine.installation import is_running, is_used_elsewhere
 
-OF_COMPUTER = ("configuration", "platforms", "clock", "kernel", "memory", "libraries")  # modules of `scripts.checks`
+OF_COMPUTER = (
+    "configuration",
+    "platforms",
+    "storage",
+    "clock",
+    "kernel",
+    "memory",
+    "libraries",
+)  # modules of `scripts.checks`
 OF_DATA = ("disk", "database", "services")
 
 

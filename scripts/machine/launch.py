@@ -12,6 +12,9 @@ from typing import IO
 import settings
 from scripts.machine.child import ROOT
 
+NO_STORAGE = 3
+"""Exit status of `scripts.machine.migrate` if the settings of the storage are wrong."""
+
 
 def start(
     argv: Sequence[str],

@@ -14,6 +14,8 @@ from actors import malloc
 # With everything that they import; `tests/scripts/test_fork_server.py` finds what is missing.
 MODULES = (
     "actors.database_check",
+    "actors.databases",
+    "actors.fenced_requests",
     "actors.flow.job_commands",
     "actors.flow.planning",
     "actors.flow.publishing",
@@ -27,6 +29,7 @@ MODULES = (
     "actors.recovery.lost_found",
     "actors.recovery.stuck_work",
     "actors.stop_children",
+    "actors.storage",
     "api.app",
     "api.context",
     "api.server",

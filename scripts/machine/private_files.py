@@ -29,26 +29,24 @@ class NotPrivate(Exception):
     """Others can read or replace the installation's files; the message says what its operator can do."""
 
 
-def make_private(data_dir: Path, database: Path) -> None:
+def make_private(data_dir: Path, database: Path | None) -> None:
     """Create the data directory, and take all rights of others from it, from the database, and from their files.
 
     Args:
         data_dir: may be a symbolic link, and so may the entries of the directory.
-        database: the SQLite file, here or elsewhere; need not exist.
+        database: the SQLite file, here or elsewhere; need not exist. None: there is none.
 
     Raises:
         NotPrivate: a file belongs to another user, or others can replace a directory above the data.
         OSError: a file cannot be examined or changed.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if database is not None:
+        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _require_safe_parents(data_dir)
     data = _target(data_dir)
     opened = _repaired(data, required=True)  # first: from here on nobody else can put anything into it
-    _require_safe_parents(database)
-    if not (directory := _target(database).parent).is_relative_to(data):
-        _require_own_directory(directory)
-    required = {Path(f"{_target(database)}{end}") for end in SIDE_FILES}
+    required = set() if database is None else _database_files(database, data)
     required |= {data / name for name in (*SECRETS, *LOCKS)}
     for path in sorted(required):
         opened += _repaired(path, required=True)
@@ -56,6 +54,14 @@ def make_private(data_dir: Path, database: Path) -> None:
         if path not in required:
             opened += _repaired(path, required=is_linked)
     _report(opened)
+
+
+def _database_files(database: Path, data: Path) -> set[Path]:
+    """Check the directories of a database, and return its files."""
+    _require_safe_parents(database)
+    if not (directory := _target(database).parent).is_relative_to(data):
+        _require_own_directory(directory)
+    return {Path(f"{_target(database)}{end}") for end in SIDE_FILES}
 
 
 def _report(opened: list[Path]) -> None:

@@ -59,17 +59,20 @@ def _restore(files: Mapping[str, int], chosen: argparse.Namespace) -> int:
         raise Unusable(
             f"there is no SECRET_KEY. Set it, or copy secret.key to {known.data_dir}; if it is lost, use --new-key"
         )
-    had_database = known.database_path.exists()
-    installation = Installation(known.data_dir, known.database_path)  # creates a missing file
-    restoring = RestoredFile(known.database_path.resolve())
+    path = known.database_path
+    if path is None:
+        raise Unusable("the database is on a PostgreSQL server; restore it there, such as with pg_restore")
+    had_database = path.exists()
+    installation = Installation(known.data_dir, path)  # creates a missing file
+    restoring = RestoredFile(path.resolve())
     try:
         restoring.copy(files)
         done = _secure(known, restoring, chosen)
         kept = restoring.put_in_place()
     finally:
         restoring.clear()
-        if not had_database and known.database_path.exists() and known.database_path.stat().st_size == 0:
-            known.database_path.unlink()
+        if not had_database and path.exists() and path.stat().st_size == 0:
+            path.unlink()
         installation.release()
     _print(done, kept, chosen)
     return 0

@@ -7,20 +7,20 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from loguru import logger
 
 import process_protection
 import settings as environment
-from actors import logging_setup
-from broker import SqliteBroker
+from actors import databases, logging_setup
 from scripts.machine import launch, preload, services
 from scripts.machine.installation import AlreadyRunning
 from scripts.machine.private_files import NotPrivate
 from scripts.machine.service_process import ForkServer
-from scripts.machine.supervisor import Supervisor
-from settings import Settings
+from scripts.machine.supervisor import Service, Supervisor
+from settings import ServiceName, Settings
 from store.errors import DatabaseUnavailable
 
 IDLE_S = 60.0  # a media worker is stopped after this time without work
@@ -29,9 +29,9 @@ IDLE_S = 60.0  # a media worker is stopped after this time without work
 class MediaDemand:
     """Decides whether the media worker runs: while its queue has messages, and for `IDLE_S` afterwards."""
 
-    def __init__(self, database: Path, concurrency: int) -> None:
-        self._broker = SqliteBroker(database, if_replaced="refuse")
-        self._concurrency = concurrency
+    def __init__(self, settings: Settings) -> None:
+        self._broker = databases.open_broker(settings)
+        self._concurrency = settings.worker_concurrency
         self._busy_until = 0.0
 
     def __call__(self) -> bool:
@@ -51,11 +51,16 @@ class NoDatabase(Exception):
     """The database cannot be used; `scripts.machine.migrate` has printed the reason."""
 
 
+class NoStorage(Exception):
+    """The storage of the videos cannot be used; `scripts.machine.migrate` has printed the reason."""
+
+
 def migrate(environ: dict[str, str]) -> None:
-    """Migrate the database in a child process.
+    """Migrate the database in a child process, and check the storage.
 
     Raises:
         NoDatabase: the database cannot be used.
+        NoStorage: the settings of the storage are wrong.
     """
     reading, writing = os.pipe()
     try:
@@ -63,6 +68,8 @@ def migrate(environ: dict[str, str]) -> None:
     finally:
         os.close(reading)
         os.close(writing)
+    if code == launch.NO_STORAGE:
+        raise NoStorage("not started: the storage of the videos cannot be used")
     if code != 0:
         raise NoDatabase("not started: the database cannot be used")
 
@@ -86,7 +93,7 @@ def main() -> int:
     logging_setup.set_up(chosen)
     try:
         return _serve(chosen, environ, fork_server)
-    except (AlreadyRunning, NotPrivate, NoDatabase, DatabaseUnavailable) as refused:
+    except (AlreadyRunning, NotPrivate, NoDatabase, NoStorage, DatabaseUnavailable) as refused:
         print(refused, file=sys.stderr)
         return 2 if isinstance(refused, AlreadyRunning) else 1
     except OSError as error:
@@ -101,9 +108,8 @@ def unusable_directory(data_dir: Path, error: OSError) -> str:
 
 def _serve(chosen: Settings, environ: dict[str, str], fork_server: ForkServer) -> int:
     environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
-    demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
     supervisor = Supervisor(
-        [services.api(), services.network_worker(), services.media_worker(demand)],
+        services_of(chosen),
         environ=environ,
         settings=chosen,
         log_to_files=False,
@@ -111,10 +117,22 @@ def _serve(chosen: Settings, environ: dict[str, str], fork_server: ForkServer) -
         fork_server=fork_server,
     )
     migrate(environ)
-    supervisor.monitor_database(chosen.database_path.resolve())
+    if chosen.database_path is not None:
+        supervisor.monitor_database(chosen.database_path.resolve())
     logger.info("Machine: starting with the address {}", chosen.root_url)
     supervisor.run()
     return 0
+
+
+def services_of(settings: Settings) -> list[Service]:
+    """Return the services of a machine; the media worker runs on demand."""
+    made: dict[ServiceName, Callable[[], Service]] = {
+        "api": services.api,
+        "network": services.network_worker,
+        "media": lambda: services.media_worker(MediaDemand(settings)),
+    }
+    relays = services.relay(settings) if "relay" in settings.services else []
+    return [*(make() for name, make in made.items() if name in settings.services), *relays]
 
 
 def _temporary(data_dir: Path) -> Path:

@@ -27,8 +27,18 @@ def media_worker(wanted: Callable[[], bool] = lambda: True) -> Service:
     return Service("media", ["scripts.machine.media_worker"], wanted=wanted)
 
 
+def relay(settings: Settings) -> list[Service]:
+    """Return the service that wakes the workers of all machines, if BROKER_URL names RabbitMQ or Redis; else nothing.
+
+    Each machine has one: the first is active, and the others take over.
+    """
+    return [] if settings.transport_url is None else [Service("relay", ["scripts.machine.relay"])]
+
+
 def watchdog(settings: Settings) -> Watchdog:
     """Return the watchdog of the services."""
+    if settings.database_path is None:
+        return Watchdog()
     write_lock_file = WriteLock.file_of(settings.database_path)
     return Watchdog(lock_holder=lambda: read_holder(write_lock_file))
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 
 from dramatiq import Worker
 
-from broker import SqliteBroker
+from broker import MessageBroker
 from scripts.machine.work_queue import WorkQueue
 
 STEP_S = 1.0  # the main thread must wake up to run the handler of a signal that another thread has taken
 
 
-def start_workers(broker: SqliteBroker, threads: Mapping[str, int]) -> list[Worker]:
+def start_workers(broker: MessageBroker, threads: Mapping[str, int]) -> list[Worker]:
     """Start a worker for each of the queues.
 
     Args:
@@ -63,7 +63,8 @@ def run(threads: Mapping[str, int], *, turn: Callable[[], None] = lambda: None) 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
     # Dramatiq warns of a second worker, whose middleware has the type of the first one's.
-    logging.getLogger("dramatiq.broker.SqliteBroker").addFilter(lambda record: "same type twice" not in record.msg)
+    logger = logging.getLogger(f"dramatiq.broker.{type(broker).__name__}")
+    logger.addFilter(lambda record: "same type twice" not in record.msg)
     broker.emit_after("process_boot")
     workers = start_workers(broker, threads)
     try:

@@ -17,6 +17,7 @@ from store import Store, jobs, notices, push_subscriptions, segments, vapid_keys
 from store import accounts as store_accounts
 from store import publications as store_publications
 from store.notices import Notice, NoticeDelivery
+from store.owners import DEFAULT_OWNER
 from store.push_subscriptions import PushSubscription
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import change_machine, change_settings, waiting
@@ -39,7 +40,7 @@ class NoticeRun:
         change_settings(monkeypatch, public_url="https://video.example.com")
 
     def writing(self) -> AbstractContextManager[Connection]:
-        return self.store.writing()
+        return self.store.writing(scope="everything")
 
     def set_urls(self, *urls: str) -> None:
         change_settings(self._monkeypatch, notice_urls=tuple(SecretStr(url) for url in urls))
@@ -54,7 +55,7 @@ class NoticeRun:
             address = PushAddress(browser.endpoint, **browser.subscription["keys"])
             notice_delivery.subscribe(
                 wiring.machine, connection, address, host="127.0.0.1", public_key=key.public_key, user_agent="Test",
-                key_id="key_1",
+                key_id="key_1", owner_id=DEFAULT_OWNER,
             )  # fmt: skip
         return browser
 
@@ -82,12 +83,12 @@ class NoticeRun:
 
     def notices(self) -> list[Notice]:
         with self.store.reading() as connection:
-            found = connection.exec_driver_sql("SELECT id FROM notices ORDER BY rowid").scalars().all()
+            found = connection.exec_driver_sql("SELECT id FROM notices ORDER BY created_at, id").scalars().all()
             return [one for one in (notices.get(connection, notice_id) for notice_id in found) if one]
 
     def deliveries(self) -> list[NoticeDelivery]:
         with self.store.reading() as connection:
-            found = connection.exec_driver_sql("SELECT id FROM notice_deliveries ORDER BY rowid").scalars().all()
+            found = connection.exec_driver_sql("SELECT id FROM notice_deliveries ORDER BY id").scalars().all()
             return [one for one in (notices.get_delivery(connection, delivery_id) for delivery_id in found) if one]
 
     def subscription(self, browser: TestBrowser) -> PushSubscription | None:

@@ -1,4 +1,4 @@
-"""A publishing machine on a simulated clock: real store, broker file, publishers and mock; random faults and kills.
+"""A publishing machine on a simulated clock: real store, broker, publishers and mock; random faults and kills.
 
 The messages are delivered one at a time, in the order of their times, and the clock jumps to the next one. So days
 take seconds, and every run with one seed is the same. What is simulated: the clock, the delivery (a killed message is
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import sys
 import threading
 from collections import Counter
@@ -26,10 +25,10 @@ import pytest
 from dramatiq import Message
 from dramatiq.errors import Retry
 from pydantic import SecretStr
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from waitress import wasyncore
 
-from actors import wiring
+from actors import databases, wiring
 from actors.flow import account_commands, publishing, retention, scheduling, tokens
 from actors.machine import Machine
 from actors.recovery import stuck_work
@@ -46,8 +45,9 @@ from platforms.mock.state import MockOptions
 from platforms.oauth import LoginResult
 from platforms.tiktok.options import CONSENT_VERSION
 from settings import OAuthClient
-from store import Store, accounts, jobs, publications, schedules, segments, webhooks
+from store import accounts, jobs, publications, schedules, segments, webhooks
 from store.accounts import Account
+from store.owners import DEFAULT_OWNER
 from store.publications import Publication
 from store.schedules import Schedule
 from store.states import AccountStatus, EndpointState, JobStatus, SegmentStatus
@@ -128,6 +128,7 @@ class Simulation:
         with contextlib.suppress(OSError):
             self._mock.trigger.pull_trigger(lambda: wasyncore.close_all(self._mock._map))
         self._thread.join(10)
+        self.machine.store.close()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):  # closed
@@ -135,8 +136,9 @@ class Simulation:
 
     def _machine(self) -> Machine:
         real = wiring.machine
-        store = _KilledStore(real.store.path, write_lock=real.broker.write_lock, joining=real.broker.joining)
-        store.kill = self._maybe_kill
+        store = databases.open_store(real.settings, real.broker)
+        self._writing_unharmed = store.writing
+        self._patch.setattr(store, "writing", self._interrupted)
         hosts: Roots = mock_hosts(self.root)
         options = PublishingOptions(tiktok_mode="direct", clock=self.clock.timestamp)
         made = {name: registry.publisher(name, hosts, options) for name in registry.NAMES}
@@ -158,6 +160,15 @@ class Simulation:
         self._patch.setattr(webhook, "deliver", self._deliver)
 
     # Faults and kills ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _interrupted(self, **names: Any) -> Iterator[Connection]:  # Any: the store's types
+        """Open a write transaction; the process may be killed at its begin and at its end."""
+        self._maybe_kill("before a transaction")
+        with self._writing_unharmed(**names) as connection:
+            yield connection
+            self._maybe_kill("before a commit")
+        self._maybe_kill("after a commit")
 
     def _maybe_kill(self, place: str) -> None:
         if self._armed and self.random.random() < self.faults.kill_rate:
@@ -210,8 +221,9 @@ class Simulation:
         directory = machine.settings.jobs_dir / "job"
         directory.mkdir(parents=True, exist_ok=True)
         (machine.settings.uploads_dir / "job").mkdir(parents=True, exist_ok=True)
-        with machine.store.writing() as connection:
+        with machine.store.writing(scope="everything") as connection:
             endpoint = webhooks.Endpoint(
+                owner_id=DEFAULT_OWNER,
                 id="ep_1", url="https://receiver.example/x", scope="all", events=[], state=EndpointState.ENABLED,
                 secret=machine.sealer.seal("whsec_" + "A" * 32), created_at=machine.now(),
             )  # fmt: skip
@@ -236,13 +248,14 @@ class Simulation:
                 publications.create(connection, made)
             for platform in platforms:
                 unlimited = Schedule(platform=platform, time_zone="UTC", windows=[], max_per_day=10_000, min_gap_s=0.0)
-                schedules.put(connection, unlimited)
+                schedules.put(connection, DEFAULT_OWNER, unlimited)
 
     def account(self, platform: str) -> Account:
         """Log in at a platform, also again; return its account."""
         options = PublishingOptions(tiktok_mode="direct", clock=self.clock.timestamp)
         login: LoginResult = connect(VARIANTS[platform], self.machine.hosts, options=options)
         return Account(
+            owner_id=DEFAULT_OWNER,
             id=f"{platform}-1", platform=platform, variant=login.variant, remote_id=login.remote_id, name=login.name,
             status=AccountStatus.CONNECTED, tokens=tokens.encrypt(self.machine, login.tokens),
             expires_at=login.tokens.expires_at, refresh_at=login.tokens.refresh_at,
@@ -254,7 +267,10 @@ class Simulation:
         with self.machine.store.reading() as connection:
             ended = [one for one in accounts.list_all(connection) if one.status is AccountStatus.RECONNECT]
         for account in ended:
-            self._unharmed(lambda: account_commands.connect(self.machine, [self.account(account.platform)]))  # noqa: B023  # called at once
+            self._unharmed(lambda: self._connect(account.platform))  # noqa: B023  # called at once
+
+    def _connect(self, platform: str) -> None:
+        account_commands.connect(self.machine, [self.account(platform)])
 
     def publications(self) -> list[Publication]:
         """Return all publications of the job."""
@@ -340,14 +356,15 @@ class Simulation:
         return True
 
     def _next(self) -> tuple[datetime, int, Message[Any]] | None:
-        with contextlib.closing(sqlite3.connect(self.machine.store.path)) as connection:
-            found = connection.execute(
-                "SELECT id, eta_ms, body FROM broker_messages WHERE actor != 'delete_files' ORDER BY eta_ms, id LIMIT 1"
-            ).fetchone()
+        query = text(
+            "SELECT id, eta_ms, body FROM broker_messages WHERE actor != 'delete_files' ORDER BY eta_ms, id LIMIT 1"
+        )
+        with self.machine.store.reading() as connection:
+            found = connection.execute(query).first()
         if found is None:
             return None
         row_id, eta_ms, body = found
-        return datetime.fromtimestamp(eta_ms / 1000, self.clock().tzinfo), row_id, Message.decode(body)
+        return datetime.fromtimestamp(eta_ms / 1000, self.clock().tzinfo), row_id, Message.decode(bytes(body))
 
     def _deliver_next(self) -> bool:
         """Deliver the next message if its time has come."""
@@ -357,18 +374,14 @@ class Simulation:
         _, row_id, message = found
         self.counts["messages"] += 1
         delay_s = self._execute(message)
-        with self._broker_rows() as connection:
-            if delay_s is None:
-                connection.execute("DELETE FROM broker_messages WHERE id = ?", (row_id,))
+        later_ms = None if delay_s is None else round((self.clock.timestamp() + delay_s) * 1000)
+        with self._writing_unharmed(scope="everything") as connection:
+            if later_ms is None:
+                connection.execute(text("DELETE FROM broker_messages WHERE id = :id"), {"id": row_id})
             else:
-                later_ms = round((self.clock.timestamp() + delay_s) * 1000)
-                connection.execute("UPDATE broker_messages SET eta_ms = ? WHERE id = ?", (later_ms, row_id))
+                change = text("UPDATE broker_messages SET eta_ms = :eta_ms WHERE id = :id")
+                connection.execute(change, {"eta_ms": later_ms, "id": row_id})
         return True
-
-    @contextmanager
-    def _broker_rows(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self.machine.store.path, timeout=30)) as connection, connection:
-            yield connection
 
     def _execute(self, message: Message[Any]) -> float | None:
         """Run an actor; return after how many seconds the message is delivered again, or None."""
@@ -386,21 +399,6 @@ class Simulation:
                 raise
             self.dead.append(message)
         return None
-
-
-class _KilledStore(Store):
-    """A store whose process may be killed at each begin and end of a transaction."""
-
-    kill: Callable[[str], None]
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Open a write transaction."""
-        self.kill("before a transaction")
-        with super().writing() as connection:
-            yield connection
-            self.kill("before a commit")
-        self.kill("after a commit")
 
 
 def _registered() -> OAuthClient:

@@ -35,7 +35,7 @@ def _account(store: Store) -> accounts.Account:
 def test_a_publication_goes_on_at_once_after_a_new_login(
     store: Store, publishing_job: Callable[[Remote], None]
 ) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         part = segment(2, status=SegmentStatus.READY)
         segments.create(connection, [part])
         publications.create(connection, [publication(part, account())])
@@ -94,7 +94,7 @@ def test_a_refused_account_is_asked_about_its_post_after_a_new_login(
 
 
 def test_parts_that_are_held_stay_held(store: Store, publishing_job: Callable[[Remote], None]) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         part = segment(2, status=SegmentStatus.READY)
         segments.create(connection, [part])
         publications.create(connection, [publication(part, account())])
@@ -105,7 +105,7 @@ def test_parts_that_are_held_stay_held(store: Store, publishing_job: Callable[[R
 
     publishing_job(Refusing())
     publishing.run_step(wiring.machine, NAME, "message")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.set_waiting_reason(connection, "tiktok-1", code="reconnect_needed", reason="connect it")
     account_commands.connect(wiring.machine, [account()])
     with store.reading() as connection:

@@ -23,14 +23,17 @@ from store import DatabaseUnavailable, Store, backup, jobs
 from tests.actors.queues import change_machine, change_settings, move_clock, waiting
 from tests.actors.test_lost_found import ONE, upload
 from tests.store.rows import job
+from tests.support.machine_database import sqlite_path
 from tests.support.small_disk import DISK_BYTES, machine_on, small_disk
+
+pytestmark = pytest.mark.sqlite_only("a server has its own backups")
 
 
 @pytest.fixture
 def directory(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return BACKUP_DIR; the database has one job."""
     change_settings(monkeypatch, backup_dir=tmp_path / "backups", backup_hours=24.0, backup_keep=2)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
     return tmp_path / "backups"
 
@@ -68,7 +71,7 @@ def test_a_copy_can_shrink_whatever_its_source_can(tmp_path: Path, mode: int) ->
 
 def test_a_backup_sees_one_moment_and_waits_for_no_writer(store: Store, directory: Path) -> None:
     """An open transaction of another process holds the write lock: its changes are not in the backup."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(text("UPDATE jobs SET title = 'Not committed'"))
         done: list[Path] = []
         thread = threading.Thread(target=lambda: done.append(make_copy(store, directory.parent / "copy")))
@@ -79,15 +82,15 @@ def test_a_backup_sees_one_moment_and_waits_for_no_writer(store: Store, director
 
 
 def make_copy(store: Store, target: Path) -> Path:
-    backup.copy(store.path, target)
+    backup.copy(sqlite_path(store), target)
     return target
 
 
 def test_deleted_rows_are_not_in_the_file(store: Store, directory: Path) -> None:
     """The pages of the database still have their bytes."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(text("UPDATE jobs SET caption = :text"), {"text": "a-deleted-secret" * 1000})
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(text("UPDATE jobs SET caption = ''"))
     assert b"a-deleted-secret" not in backups.make(wiring.machine, directory).path.read_bytes()
 
@@ -184,7 +187,7 @@ def test_a_damaged_database_gives_no_backup(store: Store, directory: Path, monke
 
 
 def test_a_stop_of_the_machine_ends_it(store: Store, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(text("UPDATE jobs SET caption = :text"), {"text": "x" * 5_000_000})
     monkeypatch.setattr(backup, "_INSTRUCTIONS", 10)
     stopping = threading.Event()
@@ -225,7 +228,7 @@ def test_a_disk_that_becomes_full_meanwhile_leaves_nothing(monkeypatch: pytest.M
     parent = wiring.machine.settings.data_dir
     parent.mkdir(parents=True, exist_ok=True)
     with small_disk(parent, DISK_BYTES) as disk, machine_on(disk) as machine:
-        with machine.store.writing() as connection:
+        with machine.store.writing(scope="everything") as connection:
             jobs.create(connection, job())
             connection.execute(text("UPDATE jobs SET caption = :text"), {"text": "x" * 5_000_000})
         real = backup.copy

@@ -20,6 +20,8 @@ from tests.support.waiting import wait_for
 SILENT_STAGE = """
 import os, time
 from pathlib import Path
+
+ON_EVERY_ENGINE = True
 Path({started!r}).write_text(str(os.getpid()))
 time.sleep(600)  # reports no progress, and opens no file whose deletion it could notice
 """
@@ -49,7 +51,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _add_job(job_id: str, parts: int | None) -> None:
     """Add a job with its messages: to be planned if `parts` is None, else to be rendered."""
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         jobs.create(connection, job(job_id, parts=parts))
         if parts is None:
             planning.send(wiring.machine, job_id)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
-
-import pytest
 
 from actors import wiring
 from actors.flow import cut_commands, cut_plan
@@ -15,7 +12,7 @@ from actors.split import split
 from store import Store, accounts, job_plans, jobs, segments
 from store.segments import Segment
 from store.states import JobStatus, ReviewReason
-from tests.actors.queues import change_machine, waiting
+from tests.actors.queues import waiting
 from tests.media import films
 from tests.store import rows
 
@@ -36,16 +33,13 @@ def numbers_of(row: Segment) -> list[int]:
     return films.read(wiring.machine.in_data(row.file_path)).numbers
 
 
-def test_a_video_is_cut_differently_and_only_what_changed_is_rendered(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    change_machine(monkeypatch, stopping=threading.Event())  # that of a worker of another test may be set
+def test_a_video_is_cut_differently_and_only_what_changed_is_rendered(store: Store) -> None:
     source = wiring.machine.in_data("uploads/job/source")
     source.parent.mkdir(parents=True)
     films.write(source.with_suffix(".mp4"), films.at_rate(RATE, 500), sound=films.noise(20), options={"g": "40"})
     source.with_suffix(".mp4").rename(source)
     job = replace(rows.job(status=JobStatus.PENDING, parts=None), gaze_intensity=0.0, segment_seconds=7.0)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, rows.account())
         jobs.create(connection, replace(job, review_reasons=[ReviewReason.REQUESTED]))
     split.fn("job")

@@ -57,7 +57,7 @@ def series(store: Store) -> Store:
     """A job of four ready parts in review, with two accounts, its upload, and the files of the parts."""
     owners = [rows.account(), rows.account("youtube-1", "youtube")]
     parts = [part(number, bounds) for number, bounds in enumerate(BOUNDS, start=1)]
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, replace(rows.job(status=JobStatus.REVIEW, parts=4), review_reasons=["requested"]))
         segments.create(connection, parts)
         for owner in owners:
@@ -147,7 +147,7 @@ def test_spans_are_decoded_from_the_key_frame_before_them(series: Store) -> None
 
 
 def test_a_split_part_renumbers_the_others_and_keeps_their_posts(series: Store) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         for number in (2, 4):
             post_settings.put(connection, PostSettings(job_id="job", segment_number=number, title=f"Title of {number}"))
         publications.cancel(connection, "job-2-tiktok-1", code="skipped", reason="skipped", now=rows.NOON)
@@ -174,7 +174,7 @@ def test_a_split_part_renumbers_the_others_and_keeps_their_posts(series: Store) 
 
 def test_merged_parts_have_the_words_of_the_longer_one(series: Store) -> None:
     change((0, 800), (800, 700), (1500, 1700), (3200, 1300), (4500, 1500))
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         for number in (1, 2):
             post_settings.put(connection, PostSettings(job_id="job", segment_number=number, title=f"Part {number}"))
     change((0, 1500), (1500, 1700), (3200, 1300), (4500, 1500))
@@ -196,7 +196,7 @@ def test_a_left_out_part_is_gone_with_its_posts(series: Store) -> None:
 
 
 def test_a_job_whose_last_unrendered_part_is_left_out_goes_on(series: Store) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE job_segments SET status = 'rendering' WHERE segment_number = 2")
         connection.exec_driver_sql("UPDATE jobs SET status = 'processing'")
     change((0, 1500), (3200, 1300), (4500, 1500))
@@ -223,7 +223,7 @@ def test_the_same_parts_change_nothing(series: Store) -> None:
 
 
 def test_a_failed_part_that_is_cut_differently_is_rendered_and_published(series: Store) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE job_segments SET status = 'failed' WHERE segment_number = 2")
         publications.end_waiting_of_segment(
             connection, "job-2", PublicationStatus.FAILED, code="part_failed", reason="a crash", now=rows.NOON
@@ -236,7 +236,7 @@ def test_a_failed_part_that_is_cut_differently_is_rendered_and_published(series:
 @pytest.mark.parametrize("is_approved", [True, False])
 def test_a_changed_part_needs_another_approval(series: Store, is_approved: bool) -> None:
     """The kept parts keep that of the job, or their own."""
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         if is_approved:
             reviews.approve(connection, "job", rows.NOON)
         else:
@@ -251,7 +251,7 @@ def test_a_changed_part_needs_another_approval(series: Store, is_approved: bool)
 
 
 def test_a_job_whose_last_part_without_approval_is_left_out_is_approved(series: Store) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         reviews.approve_parts(connection, "job", [1, 2, 4], rows.NOON)
     change(BOUNDS[0], BOUNDS[1], BOUNDS[3])
     with series.reading() as connection:
@@ -262,7 +262,7 @@ def test_a_job_whose_last_part_without_approval_is_left_out_is_approved(series: 
 
 
 def test_a_job_that_asks_for_no_approval_gets_none(series: Store) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE jobs SET review_reasons = NULL, status = 'publishing'")
     change((0, 1500), (1500, 1500), (3000, 1500), (4500, 1500))
     assert {row.approved_at for row in parts()} == {None}
@@ -272,7 +272,7 @@ def test_a_job_that_asks_for_no_approval_gets_none(series: Store) -> None:
 
 def test_holds_and_times_stay_with_their_stretch(series: Store) -> None:
     later = rows.NOON + timedelta(days=3)
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         post_times.hold(connection, "job-2-tiktok-1")
         post_times.move(connection, "job-3-youtube-1", later)
     change((0, 1500), (1500, 900), (2400, 800), (3200, 1200), (4400, 1600))
@@ -333,7 +333,7 @@ def test_a_change_of_an_older_plan_is_refused(series: Store) -> None:
     ],
 )
 def test_it_is_refused_when_nothing_can_change(series: Store, statement: str, code: str) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         connection.exec_driver_sql(statement)
     with pytest.raises(NotPossible) as refused:
         change(*BOUNDS)
@@ -341,7 +341,7 @@ def test_it_is_refused_when_nothing_can_change(series: Store, statement: str, co
 
 
 def test_a_part_of_which_a_post_has_begun_stays_and_fixes_the_number_of_parts(series: Store) -> None:
-    with series.writing() as connection:
+    with series.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE publications SET status = 'publishing' WHERE id = 'job-1-tiktok-1'")
     for bounds in (
         ((0, 1450), (1450, 1750), (3200, 1300), (4500, 1500)),

@@ -15,9 +15,11 @@ from actors.disk import Disk
 from actors.flow import job_commands
 from actors.machine import Machine
 from scripts.fault_injection.small_disk import SmallDisk
-from store import DatabaseUnavailable, Store, jobs
+from store import DatabaseUnavailable, jobs
+from store.sqlite import SqliteStore
 from store.states import JobStatus
 from tests.store import rows
+from tests.support.machine_database import sqlite_path
 from tests.support.small_disk import DISK_BYTES, SIZES, machine_on, small_disk
 
 
@@ -35,7 +37,10 @@ def machine(full_disk: SmallDisk) -> Iterator[Machine]:
 
 def without_ballast(machine: Machine) -> Machine:
     """Return the machine with a store that does not know of the ballast."""
-    store = Store(machine.store.path, write_lock=machine.broker.write_lock, joining=machine.broker.joining)
+    assert machine.broker.write_lock is not None
+    store = SqliteStore(
+        sqlite_path(machine.store), write_lock=machine.broker.write_lock, joining=machine.broker.joining
+    )
     return replace(machine, store=store)
 
 
@@ -92,7 +97,7 @@ def test_a_disk_that_fills_while_the_ballast_is_made_keeps_no_part_of_it(
 
 def test_a_job_can_be_cancelled_and_deleted_on_a_full_disk(full_disk: SmallDisk, machine: Machine) -> None:
     """Every writer releases the ballast before its transaction: the log of the database can grow."""
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
     machine.disk.make_ballast()
     assert machine.disk.has_ballast()
@@ -145,7 +150,7 @@ def close(machine: Machine) -> None:
 
 @contextmanager
 def started(disk: SmallDisk) -> Iterator[Machine]:
-    built = wiring.build(os.environ | {"DATA_DIR": str(disk.path)})
+    built = wiring.build(os.environ | {"DATA_DIR": str(disk.path), "DATABASE_URL": ""})
     try:
         yield built
     finally:

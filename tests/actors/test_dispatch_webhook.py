@@ -230,14 +230,14 @@ def test_without_a_delivery_that_ran_to_its_end_nothing_is_disabled(run: Webhook
 
 def test_events_of_the_time_in_which_it_was_disabled_can_be_replayed(run: WebhookRun, receiver: Receiver) -> None:
     endpoint = run.add(receiver.url)
-    with run.store.writing() as connection:
+    with run.store.writing(scope="everything") as connection:
         endpoint_commands.set_state(wiring.machine, connection, endpoint, EndpointState.DISABLED)
     run.emit(count=3)
     assert (run.statuses(endpoint), waiting()) == ([MISSED] * 3, [])
     with pytest.raises(endpoint_commands.EndpointDisabled):
         endpoint_commands.replay(wiring.machine, endpoint, since=None, failed=True)
 
-    with run.store.writing() as connection:
+    with run.store.writing(scope="everything") as connection:
         endpoint_commands.set_state(wiring.machine, connection, endpoint, EndpointState.ENABLED)
     assert endpoint_commands.replay(wiring.machine, endpoint, since=None, failed=True) == 3
     run.run(endpoint)
@@ -300,7 +300,7 @@ def test_a_ping_is_sent_once_at_once_and_says_nothing_of_the_events(run: Webhook
     assert [one.status for one, _, _ in run.deliveries(endpoint) if one.id == ping] == [FAILED]
     assert run.endpoint(endpoint).failures == before.failures
 
-    with run.store.writing() as connection:
+    with run.store.writing(scope="everything") as connection:
         endpoint_commands.set_state(wiring.machine, connection, endpoint, EndpointState.DISABLED)
     receiver.status = 204
     ping = endpoint_commands.ping(wiring.machine, endpoint)
@@ -345,6 +345,7 @@ def test_of_too_many_or_too_old_deliveries_the_oldest_are_given_up(
     assert run.endpoint(endpoint).dropped == 8
 
 
+@pytest.mark.sqlite_only("a server plans by its statistics")
 def test_a_large_backlog_costs_nothing_to_wake(run: WebhookRun, receiver: Receiver) -> None:
     """The first delivery is found by an index, without the others and without sorting."""
     endpoint = run.add(receiver.url)

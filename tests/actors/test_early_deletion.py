@@ -30,7 +30,7 @@ def _add(store: Store, *, ready: Iterable[int] = (1, 2), on: Iterable[str] = ("t
     for path in (upload / "source", upload / "upload.json", upload / "publishing-began"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(ID, status=JobStatus.PROCESSING, parts=2))
         for name in on:
             accounts.connect(connection, account(name))
@@ -45,12 +45,12 @@ def _add(store: Store, *, ready: Iterable[int] = (1, 2), on: Iterable[str] = ("t
 
 
 def _close(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         close_finished(wiring.machine, connection, ID)
 
 
 def _end(store: Store, number: int, status: PublicationStatus, on: str = "tiktok-1") -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         change = tables.publications.update().where(tables.publications.c.id == f"{ID}-{number}-{on}")
         connection.execute(change.values(status=status, ended_at=wiring.machine.now(), code="end"))
         close_finished(wiring.machine, connection, ID)
@@ -96,17 +96,17 @@ def test_the_upload_stays_while_a_part_is_to_be_rendered_or_has_failed(store: St
     _close(store)
     _work()
     assert "source" in _upload()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         fail_part(wiring.machine, connection, f"{ID}-2", reason="out of memory")
     _work()
     assert "source" in _upload()  # its retry reads the file
 
     assert job_commands.retry(wiring.machine, ID).retried
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         assert segments.claim(connection, f"{ID}-2", "a", wiring.machine.now())
         assert segments.finish(
-            connection, f"{ID}-2", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={},
-            now=wiring.machine.now(),
+            connection, f"{ID}-2", "a", file_path=f"jobs/{ID}/part-002.mp4", duration_s=1, size_bytes=1, gaze={},
+            stage_seconds={}, rendering={}, now=wiring.machine.now(),
         )  # fmt: skip
         close_finished(wiring.machine, connection, ID)
     _work()
@@ -115,7 +115,7 @@ def test_the_upload_stays_while_a_part_is_to_be_rendered_or_has_failed(store: St
 
 def test_the_upload_stays_until_its_parts_are_approved(store: Store) -> None:
     _add(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         reviews.require(connection, ID, ReviewReason.SOUND_UNREADABLE)
     _close(store)
     _work()
@@ -237,7 +237,7 @@ def test_the_records_of_an_upload_without_its_file_return_from_lost_and_found(st
     _work()
     _end(store, 1, PublicationStatus.PUBLISHED)
     (wiring.machine.settings.jobs_dir / ID / "part-001.mp4").write_bytes(b"x")  # not yet deleted
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         segments.mark_files_deleted(connection, ID, ended_before=wiring.machine.now(), now=wiring.machine.now())
     lost = lost_found.directory(wiring.machine) / ID
     (wiring.machine.settings.uploads_dir / ID).rename(lost)
@@ -258,7 +258,7 @@ def test_no_job_is_made_of_an_upload_without_its_file(store: Store) -> None:
     _work()
     lost = lost_found.directory(wiring.machine) / ID
     (wiring.machine.settings.uploads_dir / ID).rename(lost)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in ("publications", "job_segments", "deliveries", "events", "jobs"):
             connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 (names above)
     [entry] = lost_found.entries(wiring.machine)

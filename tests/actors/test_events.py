@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _data(store: Store, kind: str, **facts: Any) -> dict[str, Any]:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         return dict(json.loads(events.create_event(wiring.machine, connection, kind, **facts).body)["data"])
 
 
 def test_events_about_a_job_are_numbered_together(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
         jobs.create(connection, job("other"))
 
@@ -48,7 +48,7 @@ def test_events_without_a_job_are_numbered_by_their_subject(store: Store) -> Non
 
 def test_all_members_of_the_model_are_sent(store: Store) -> None:
     """Receivers need not distinguish a missing member from null."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
 
     assert _data(store, "job.created", job=job()) == {
@@ -67,7 +67,7 @@ def test_data_that_no_schema_describes_is_an_error(facts: dict[str, object]) -> 
 @pytest.mark.logs_errors("loguru")
 def test_such_data_does_not_undo_the_change_that_it_reports(store: Store) -> None:
     """A wrong event must not undo the record of a post, which would then be sent again."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
         events.emit(wiring.machine, connection, "job.completed", job(), status="asleep")
 
@@ -78,7 +78,7 @@ def test_such_data_does_not_undo_the_change_that_it_reports(store: Store) -> Non
 @pytest.mark.parametrize("text", ["\x1b[1m", "a\u2028b", "👩‍👩‍👧", "half \ud83d", "\udc80", "nul \x00"])
 def test_any_text_can_be_sent(store: Store, text: str) -> None:
     """Reasons come from platforms, which may cut a surrogate pair in half."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
         event = events.create_event(wiring.machine, connection, "job.failed", job(), code="x", reason=text)
 

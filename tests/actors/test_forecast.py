@@ -15,6 +15,7 @@ from actors.flow.forecast import AccountQueue, Prediction, Snapshot, predict
 from actors.flow.turns import Pauses, PostingLimits, decide
 from actors.flow.upload_windows import DEFAULTS
 from store.forecast_rows import OpenPost
+from store.owners import DEFAULT_OWNER
 from store.schedules import Schedule
 from store.states import WaitsFor
 
@@ -41,7 +42,14 @@ def _posts(job: str, count: int, **changes: object) -> list[OpenPost]:
 
 def _queue(posts: Sequence[OpenPost], **changes: object) -> AccountQueue:
     usual = AccountQueue(
-        id="tiktok-1", is_connected=True, schedule=_schedule(), recent=[], pauses=Pauses(), post_s=POST_S, posts=posts
+        id="tiktok-1",
+        owner_id=DEFAULT_OWNER,
+        is_connected=True,
+        schedule=_schedule(),
+        recent=[],
+        pauses=Pauses(),
+        post_s=POST_S,
+        posts=posts,
     )
     return replace(usual, **changes)  # type: ignore[arg-type]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import heapq
 import os
-import sqlite3
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from dramatiq import Message
+from sqlalchemy import select, text
 
 from actors import wiring
 from actors.flow import (
@@ -32,7 +32,8 @@ from actors.flow.forecast import Prediction
 from actors.flow.timing import Move, TimeChange
 from actors.flow.word_commands import JobWords
 from broker.storage import database
-from store import Store, accounts, jobs, platform_states, publications, schedules, segments, steps
+from store import Store, accounts, jobs, platform_states, publications, schedules, segments, steps, tables
+from store.owners import DEFAULT_OWNER
 from store.platform_states import PlatformState
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
@@ -76,7 +77,7 @@ def _prepare(store: Store) -> None:
 
     The rules of one account are its own: its platform has others, which do not count.
     """
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         owners = [rows.account(f"{platform}-1", platform) for platform in RULES]
         for owner in owners:
             accounts.connect(connection, owner)
@@ -88,7 +89,7 @@ def _prepare(store: Store) -> None:
             if platform == "tiktok":
                 schedules.put_of_account(connection, "tiktok-1", rules)
                 rules = replace(rules, time_zone="UTC", windows=[], max_per_day=1)
-            schedules.put(connection, rules)
+            schedules.put(connection, DEFAULT_OWNER, rules)
         accounts.pause(connection, "youtube-1", BEGIN + timedelta(hours=31), "the platform asked for it")
         outage = PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=BEGIN + timedelta(hours=9))
         platform_states.put(connection, outage)
@@ -106,18 +107,21 @@ def _prepare(store: Store) -> None:
 
 def _next_message() -> tuple[datetime, int, str] | None:
     """Return time, row and account of the next message that starts publications."""
-    query = (
-        "SELECT eta_ms, id, json_extract(body, '$.args[0]') FROM broker_messages WHERE actor = 'start_publications' "
-        "ORDER BY eta_ms, id LIMIT 1"
+    query = text(
+        "SELECT eta_ms, id, body FROM broker_messages WHERE actor = 'start_publications' ORDER BY eta_ms, id LIMIT 1"
     )
-    with closing(sqlite3.connect(wiring.machine.store.path)) as connection:
-        found = connection.execute(query).fetchone()
-    return None if found is None else (datetime.fromtimestamp(found[0] / 1000, UTC), found[1], found[2])
+    with wiring.machine.store.reading() as connection:
+        found = connection.execute(query).first()
+    if found is None:
+        return None
+    eta_ms, row_id, body = found
+    return datetime.fromtimestamp(eta_ms / 1000, UTC), row_id, Message.decode(bytes(body)).args[0]
 
 
 def _delete_message(row_id: int) -> None:
-    with closing(sqlite3.connect(wiring.machine.store.path)) as connection, connection:
-        connection.execute("DELETE FROM broker_messages WHERE id = ? OR actor != 'start_publications'", (row_id,))
+    change = text("DELETE FROM broker_messages WHERE id = :id OR actor != 'start_publications'")
+    with wiring.machine.store.writing(scope="everything") as connection:
+        connection.execute(change, {"id": row_id})
 
 
 def _forecast() -> dict[str, Prediction]:
@@ -127,10 +131,10 @@ def _forecast() -> dict[str, Prediction]:
 
 def _under_way(store: Store, seen: dict[str, datetime]) -> list[str]:
     """Record the starts that are new; return their ids."""
-    query = "SELECT id, started_at FROM publications WHERE status = 'publishing'"
-    with closing(sqlite3.connect(store.path)) as connection:
-        found = connection.execute(query).fetchall()
-    new = {name: datetime.fromisoformat(began).replace(tzinfo=UTC) for name, began in found if name not in seen}
+    columns = tables.publications.c
+    query = select(columns.id, columns.started_at).where(columns.status == PublicationStatus.PUBLISHING)
+    with store.reading() as connection:
+        new = {name: began for name, began in connection.execute(query) if name not in seen}
     seen.update(new)
     return list(new)
 
@@ -138,7 +142,7 @@ def _under_way(store: Store, seen: dict[str, datetime]) -> list[str]:
 def _end(publication_id: str) -> None:
     machine = wiring.machine
     now = machine.now()
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         claimed = steps.claim(connection, publication_id, "m", "n", now=now, until=now)
         assert claimed is not None
         assert steps.end(connection, publication_id, "m/n", PublicationStatus.PUBLISHED, now=now)

@@ -54,7 +54,7 @@ def machine(disk: SmallDisk, clock: Clock) -> Iterator[Machine]:
     """Return a machine on the small disk, with one part that is to be rendered."""
     with machine_on(disk) as built:
         built.disk.make_ballast()
-        with built.store.writing() as connection:
+        with built.store.writing(scope="everything") as connection:
             jobs.create(connection, rows.job(parts=1))
             accounts.connect(connection, rows.account())
             segments.create(connection, [rows.segment(1)])

@@ -14,6 +14,7 @@ from actors.flow.publication_commands import NotPossible
 from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Store, accounts, jobs, publication_queue, publications, schedules, segments, webhooks
+from store.owners import DEFAULT_OWNER
 from store.publications import Publication
 from store.schedules import Schedule
 from store.states import AccountStatus, AfterFailure, EndpointState, JobStatus, PublicationStatus, SegmentStatus
@@ -65,10 +66,11 @@ def platform(store: Store, monkeypatch: pytest.MonkeyPatch) -> Choosy:
     monkeypatch.setattr(tokens, "get_access", lambda *_: tokens.Access(usable, b"sealed"))
     remote = Choosy(2)
     change_machine(monkeypatch, publisher=lambda _: remote)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         always = Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=100, min_gap_s=0.0)
-        schedules.put(connection, always)
+        schedules.put(connection, DEFAULT_OWNER, always)
         endpoint = webhooks.Endpoint(
+            owner_id=DEFAULT_OWNER,
             id="ep", url="http://127.0.0.1:9", scope="all", events=[], state=EndpointState.ENABLED, secret=b"s",
             created_at=wiring.machine.now(),
         )  # fmt: skip
@@ -84,7 +86,7 @@ def platform(store: Store, monkeypatch: pytest.MonkeyPatch) -> Choosy:
 
 def _publish() -> None:
     """Start what is due, and carry out all steps, until nothing is under way."""
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         scheduling.start_due(wiring.machine, connection)
     for number in range(50):
         under_way = [one for one in _all() if one.status is PublicationStatus.PUBLISHING]
@@ -133,12 +135,12 @@ def test_a_part_that_failed_holds_those_after_it(platform: Choosy) -> None:
 
 def test_the_first_part_that_failed_is_the_cause(store: Store, platform: Choosy) -> None:
     """Parts before it are not held; one of them that fails as well becomes the cause."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         table = metadata.tables["job_segments"]
         connection.execute(table.update().values(status=SegmentStatus.RENDERING))
         fail_part(wiring.machine, connection, "job-3", reason="out of memory")
     assert [one.code for one in _all()] == [None, None, "part_failed", "held"]
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         fail_part(wiring.machine, connection, "job-2", reason="out of time")
     assert [one.code for one in _all()] == [None, "part_failed", "part_failed", "held"]
     assert _all()[3].reason == "part 2 was not published: out of time. Retry or skip it"
@@ -191,7 +193,7 @@ def test_an_account_may_continue_after_a_failure(store: Store, platform: Choosy)
     assert [one.code for one in _all()[2:]] == [None, None]
     _publish()
     assert (platform.posts, _job_status()) == ([1, 3, 4], JobStatus.COMPLETED_WITH_ERRORS)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, replace(account(), tokens=b"new"))
         found = accounts.get(connection, "tiktok-1")
     assert found is not None
@@ -199,12 +201,12 @@ def test_an_account_may_continue_after_a_failure(store: Store, platform: Choosy)
 
 
 def test_an_account_that_holds_again_holds_what_waits(store: Store, platform: Choosy) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.set_after_failure(connection, "tiktok-1", AfterFailure.CONTINUE)
         publication_queue.start(connection, _id(2), wiring.machine.now())
     publishing.run_step(wiring.machine, _id(2), "message")
     assert [one.code for one in _all()[2:]] == [None, None]
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         waiting = metadata.tables["publications"].update().where(metadata.tables["publications"].c.id == _id(3))
         connection.execute(waiting.values(status=PublicationStatus.WAITING))
     assert publication_commands.set_after_failure(wiring.machine, "tiktok-1", AfterFailure.HOLD)
@@ -213,7 +215,7 @@ def test_an_account_that_holds_again_holds_what_waits(store: Store, platform: Ch
 
 def test_a_part_that_cannot_be_rendered_holds_those_after_it(store: Store, platform: Choosy) -> None:
     platform.refused.clear()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         table = metadata.tables["job_segments"]
         connection.execute(table.update().where(table.c.segment_number == 2).values(status=SegmentStatus.RENDERING))
         fail_part(wiring.machine, connection, "job-2", reason="out of memory")
@@ -227,7 +229,7 @@ def test_a_part_that_cannot_be_rendered_holds_those_after_it(store: Store, platf
 
 
 def test_a_part_is_not_retried_after_its_successors_unless_a_person_says_so(store: Store, platform: Choosy) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.set_after_failure(connection, "tiktok-1", AfterFailure.CONTINUE)
     _publish()
     assert platform.posts == [1, 3, 4]
@@ -254,7 +256,7 @@ def test_the_whole_job_can_be_retried_while_it_is_not_over(platform: Choosy) -> 
 
 def test_a_hold_is_told_once_also_when_the_account_is_connected_anew_meanwhile(store: Store, platform: Choosy) -> None:
     _publish()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         tokens.mark_unusable(wiring.machine, connection, "tiktok-1", "the login has expired", b"sealed")
     assert [one.code for one in _all()][2:] == ["held", "held"]
     account_commands.connect(wiring.machine, [account()])
@@ -264,7 +266,7 @@ def test_a_hold_is_told_once_also_when_the_account_is_connected_anew_meanwhile(s
 
 def test_what_is_no_longer_held_says_that_its_account_must_be_connected(store: Store, platform: Choosy) -> None:
     _publish()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         tokens.mark_unusable(wiring.machine, connection, "tiktok-1", "the login has expired", b"sealed")
     publication_commands.skip_publication(wiring.machine, _id(2))
     assert [(one.code, one.reason) for one in _all()][2:] == [("reconnect_needed", "the login has expired")] * 2
@@ -272,7 +274,7 @@ def test_what_is_no_longer_held_says_that_its_account_must_be_connected(store: S
 
 def test_another_reason_of_a_waiting_part_stays(store: Store, platform: Choosy) -> None:
     """An account that must be connected again comes first."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.set_waiting_reason(connection, "tiktok-1", code="reconnect_needed", reason="connect it")
         publication_queue.start(connection, _id(1), wiring.machine.now())
     platform.refused.add(1)
@@ -292,7 +294,7 @@ def test_another_reason_of_a_waiting_part_stays(store: Store, platform: Choosy) 
 )
 def test_what_cannot_be_retried_says_why(store: Store, platform: Choosy, case: str, code: str) -> None:
     _publish()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         if case == "no files":
             values = {"status": JobStatus.FAILED, "files_deleted_at": wiring.machine.now()}
             connection.execute(metadata.tables["jobs"].update().values(**values))
@@ -307,7 +309,7 @@ def test_what_cannot_be_retried_says_why(store: Store, platform: Choosy, case: s
 
 
 def test_a_publication_under_way_cannot_be_skipped(store: Store, platform: Choosy) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, _id(1), wiring.machine.now())
     with pytest.raises(NotPossible, match="not_waiting"):
         publication_commands.skip_publication(wiring.machine, _id(1))
@@ -315,7 +317,7 @@ def test_a_publication_under_way_cannot_be_skipped(store: Store, platform: Choos
 
 def test_a_cancelled_job_tells_of_parts_that_had_begun(store: Store, platform: Choosy) -> None:
     """The event of the job tells of those that waited."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, _id(1), wiring.machine.now())
     assert job_commands.cancel(wiring.machine, "job")
     publishing.run_step(wiring.machine, _id(1), "message")

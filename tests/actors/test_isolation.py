@@ -13,11 +13,13 @@ from actors import wiring
 from store import DatabaseReplaced, Store, jobs
 from tests.actors.queues import waiting
 from tests.store.rows import job
-from tests.support.machine_database import empty_machine
+from tests.support.machine_database import empty_machine, sqlite_path
+
+pytestmark = pytest.mark.sqlite_only("a server keeps its files")
 
 
 def _use() -> None:
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         jobs.create(connection, job("job"))
         wiring.machine.send("start_publications", "unknown")
 
@@ -26,7 +28,7 @@ def _use() -> None:
 def test_a_database_that_was_lost_is_created_anew(store: Store, lost: list[str]) -> None:
     _use()
     for suffix in lost:
-        store.path.with_name(store.path.name + suffix).unlink()
+        sqlite_path(store).with_name(sqlite_path(store).name + suffix).unlink()
     with pytest.raises(DatabaseReplaced):
         _use()
 
@@ -37,12 +39,19 @@ def test_a_database_that_was_lost_is_created_anew(store: Store, lost: list[str])
     assert waiting() == [("start_publications", ("unknown",))]
 
 
+@pytest.mark.usefixtures("store")
+def test_a_worker_that_was_stopped_stops_no_later_work() -> None:
+    wiring.machine.stopping.set()
+    empty_machine()
+    assert not wiring.machine.stopping.is_set()
+
+
 def test_an_open_database_cannot_be_opened_as_a_file(store: Store, tmp_path: Path) -> None:
     """Closing it would end the locks, so that another process deletes the write-ahead log."""
     _use()
     for read in (Path.read_bytes, lambda path: os.open(path, os.O_RDONLY)):
         with pytest.raises(AssertionError, match="is open in SQLite"):
-            read(store.path)
+            read(sqlite_path(store))
     with closing(sqlite3.connect(tmp_path / "closed.sqlite3")) as connection:
         connection.execute("CREATE TABLE a (b)")
     assert (tmp_path / "closed.sqlite3").read_bytes()

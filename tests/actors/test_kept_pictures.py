@@ -30,7 +30,7 @@ def ended(store: Store) -> None:
         directory.mkdir(parents=True)
         for name in names:
             (directory / name).write_bytes(b"x")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         ended_job = replace(job(ID, status=JobStatus.COMPLETED, parts=1), completed_at=machine.now())
         jobs.create(connection, ended_job)
         segments.create(connection, [segment(1, job_id=ID, status=SegmentStatus.DONE)])
@@ -63,7 +63,7 @@ def test_the_small_pictures_stay_for_their_days(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("ended")
 def test_an_interrupted_deletion_is_finished_by_the_clean_up(store: Store) -> None:
     now = wiring.machine.now()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         assert jobs.mark_files_deleted(connection, ID, now, pictures_until=now + timedelta(days=1))
     retention.clean_up(wiring.machine)
     assert _left() == SMALL

@@ -13,6 +13,7 @@ from actors.flow import link_polling, publishing
 from platforms import errors
 from platforms.contract import ActionNeeded, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Store, platform_states, webhooks
+from store.owners import DEFAULT_OWNER
 from store.platform_states import PlatformState
 from store.states import EndpointState, PublicationStatus
 from store.tables import events
@@ -64,8 +65,9 @@ def _refused(handle: Handle) -> Outcome:
 @pytest.fixture
 def ask(store: Store, publishing_job: object, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Return what publishes with some answers and returns the types of the events about the post."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         endpoint = webhooks.Endpoint(
+            owner_id=DEFAULT_OWNER,
             id="ep", url="http://127.0.0.1:9", scope="all", events=[], state=EndpointState.ENABLED, secret=b"s",
             created_at=wiring.machine.now(),
         )  # fmt: skip
@@ -126,7 +128,7 @@ def test_two_polls_at_once_tell_the_link_once(ask: Callable[..., list[str]], mon
 def test_nothing_is_asked_during_an_outage(store: Store, ask: Callable[..., list[str]]) -> None:
     ask(_without_link, _with_link, calls=1)
     until = wiring.machine.now() + timedelta(hours=1)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=until))
     with pytest.MonkeyPatch.context() as patch:
         move_clock(patch, timedelta(minutes=2))

@@ -13,9 +13,14 @@ from dramatiq.middleware import CurrentMessage
 from actors import locked_database
 from actors.locked_database import RetriesUnlessLocked, waits_again
 from actors.machine import utc_now
-from broker import SqliteBroker, WriteLock
-from store import DatabaseUnavailable, Store, heartbeats
+from broker import DatabaseUnavailable as BrokerUnavailable
+from broker import ServerUnreachable, SessionLost, SqliteBroker, WriteLock
+from broker.errors import TransactionRestart
+from files.errors import Gone, Refused, TryLater
+from store import DatabaseUnavailable, heartbeats
 from store.boot_clock import boot_time
+from store.errors import READ_ONLY
+from store.sqlite import SqliteStore
 from tests.broker.conftest import working
 from tests.support.lock_holder import holding_lock
 from tests.support.waiting import wait_for
@@ -34,8 +39,8 @@ def broker(tmp_path: Path) -> Iterator[SqliteBroker]:
 
 
 @pytest.fixture
-def store(broker: SqliteBroker, stopping: threading.Event, tmp_path: Path) -> Store:
-    made = Store(
+def store(broker: SqliteBroker, stopping: threading.Event, tmp_path: Path) -> SqliteStore:
+    made = SqliteStore(
         tmp_path / "store.sqlite3",
         write_lock=broker.write_lock,
         joining=broker.joining,
@@ -45,7 +50,7 @@ def store(broker: SqliteBroker, stopping: threading.Event, tmp_path: Path) -> St
     return made
 
 
-def test_what_an_actor_has_done_is_recorded_after_the_stall(broker: SqliteBroker, store: Store) -> None:
+def test_what_an_actor_has_done_is_recorded_after_the_stall(broker: SqliteBroker, store: SqliteStore) -> None:
     """It posts, then another process is stopped with the lock: the actor waits several timeouts and records, once."""
     done: list[str] = []
     claimed, proceed = threading.Event(), threading.Event()
@@ -55,7 +60,7 @@ def test_what_an_actor_has_done_is_recorded_after_the_stall(broker: SqliteBroker
         claimed.set()
         assert proceed.wait(30)
         done.append("posted")
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             heartbeats.record(connection, "posted", utc_now(), boot_time())
         done.append("recorded")
 
@@ -63,7 +68,7 @@ def test_what_an_actor_has_done_is_recorded_after_the_stall(broker: SqliteBroker
     refused: list[DatabaseUnavailable] = []
 
     def refused_to_others() -> bool:
-        with pytest.raises(DatabaseUnavailable) as error, store.writing():
+        with pytest.raises(DatabaseUnavailable) as error, store.writing(scope="everything"):
             pass
         refused.append(error.value)
         return len(refused) >= 5
@@ -86,7 +91,7 @@ def test_what_an_actor_has_done_is_recorded_after_the_stall(broker: SqliteBroker
 
 @pytest.mark.logs_errors("dramatiq")
 def test_a_locked_database_is_no_failure_of_the_actor(
-    broker: SqliteBroker, store: Store, monkeypatch: pytest.MonkeyPatch
+    broker: SqliteBroker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without retries of its own the actor runs again, as often as the database is locked, and nothing is counted."""
     monkeypatch.setattr(locked_database, "RETRY_DELAY_MS", 1)
@@ -108,15 +113,88 @@ def test_a_locked_database_is_no_failure_of_the_actor(
     store.close()
 
 
-def test_a_process_that_stops_does_not_wait_again(store: Store, stopping: threading.Event) -> None:
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (SessionLost("terminating connection due to administrator command"), True),
+        (ServerUnreachable("session is read-only"), True),
+        (TransactionRestart("cannot execute INSERT in a read-only transaction"), True),
+        (DatabaseUnavailable(*READ_ONLY), True),
+        (DatabaseUnavailable("disk_full", "the disk is full"), False),
+        (BrokerUnavailable("could not extend file: No space left on device"), False),
+    ],
+)
+def test_a_server_that_is_away_uses_up_no_attempt(error: Exception, passes: bool) -> None:
+    assert locked_database.is_passing(error) is passes
+
+
+def test_a_process_that_stops_does_not_wait_again(store: SqliteStore, stopping: threading.Event) -> None:
     waits = waits_again(stopping)
     assert not waits()  # not a worker thread
     stopping.set()
     assert not waits()
     WriteLock(store.path).timeout_s = 0.1
     with holding_lock(store.path):
-        with pytest.raises(DatabaseUnavailable, match="held by"), store.writing():
+        with pytest.raises(DatabaseUnavailable, match="held by"), store.writing(scope="everything"):
             pass
         store.close()  # ends, too
     WriteLock(store.path).timeout_s = 30.0
+    store.close()
+
+
+@pytest.mark.logs_errors("dramatiq")
+@pytest.mark.parametrize("error", [TryLater("jobs/job/part-001.mp4", "503"), Refused("", "NoSuchBucket")])
+def test_a_storage_that_does_not_answer_is_no_failure_of_the_actor(
+    broker: SqliteBroker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """An outage of hours leaves no dead letter: the deletion of files goes on afterwards."""
+    monkeypatch.setattr(locked_database, "STORAGE_DELAY_MS", 1)
+    runs: list[int] = []
+
+    @dramatiq.actor(broker=broker, max_retries=0)
+    def delete() -> None:
+        runs.append(1)
+        if len(runs) < 20:
+            raise error
+
+    delete.send()
+    with working(broker, threads=1):
+        broker.join("default", timeout=30_000)
+    assert len(runs) == 20
+    assert broker.admin.dead_letters() == []
+    store.close()
+
+
+@pytest.mark.logs_errors("dramatiq")
+def test_a_day_without_the_storage_is_a_failure(
+    broker: SqliteBroker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the message would be sent again each minute for ever, and nobody would know."""
+    monkeypatch.setattr(locked_database, "STORAGE_DELAY_MS", 1)
+    monkeypatch.setattr(locked_database, "MAX_STORAGE_WAITS", 5)
+    runs: list[int] = []
+
+    @dramatiq.actor(broker=broker, max_retries=0)
+    def delete() -> None:
+        runs.append(1)
+        raise TryLater("jobs/job/part-001.mp4", "503")
+
+    delete.send()
+    with working(broker, threads=1):
+        broker.join("default", timeout=30_000)
+    assert len(runs) == 6
+    assert len(broker.admin.dead_letters()) == 1
+    store.close()
+
+
+@pytest.mark.logs_errors("dramatiq")
+def test_a_missing_file_is_a_failure(broker: SqliteBroker, store: SqliteStore) -> None:
+    @dramatiq.actor(broker=broker, max_retries=0)
+    def read() -> None:
+        raise Gone("jobs/job/part-001.mp4", "the storage has no such file")
+
+    read.send()
+    with working(broker, threads=1):
+        broker.join("default", timeout=30_000)
+    assert len(broker.admin.dead_letters()) == 1
     store.close()

@@ -18,6 +18,7 @@ from actors.log_context import LogContext
 from actors.logging_setup import _LoguruHandler
 from broker import SqliteBroker
 from store import Store, accounts, jobs, publications, segments
+from store.sqlite import SqliteStore
 from tests.broker.conftest import working
 from tests.store.rows import account, job, publication, segment
 from tests.support.waiting import wait_for
@@ -52,11 +53,11 @@ def broker(tmp_path: Path) -> Iterator[SqliteBroker]:
 
 @pytest.fixture
 def store(broker: SqliteBroker, tmp_path: Path) -> Store:
-    made = Store(tmp_path / "store.sqlite3", write_lock=broker.write_lock, joining=broker.joining)
+    made = SqliteStore(tmp_path / "store.sqlite3", write_lock=broker.write_lock, joining=broker.joining)
     made.migrate()
     broker.add_middleware(LogContext(made), before=RetriesUnlessLocked)
     part, owner = segment(2), account()
-    with made.writing() as connection:
+    with made.writing(scope="everything") as connection:
         jobs.create(connection, job())
         segments.create(connection, [part])
         accounts.connect(connection, owner)
@@ -126,7 +127,7 @@ def test_a_database_that_cannot_be_read_leaves_the_ids_of_the_message(
     def render(segment_id: str) -> None: ...
 
     (tmp_path / "no.sqlite3").write_bytes(b"no database" * 1000)
-    context = LogContext(Store(tmp_path / "no.sqlite3", write_lock=broker.write_lock, joining=broker.joining))
+    context = LogContext(SqliteStore(tmp_path / "no.sqlite3", write_lock=broker.write_lock, joining=broker.joining))
     context.before_process_message(broker, render.message("job-2"))
     logger.info("line")
     assert (lines[-1]["segment_id"], "job_id" in lines[-1]) == ("job-2", False)

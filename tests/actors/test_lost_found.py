@@ -41,6 +41,8 @@ from store import (
 )
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
+from store.owners import DEFAULT_OWNER
+from store.sqlite import SqliteStore
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from store.tables import jobs as jobs_table
 from store.tables import marks, metadata
@@ -66,6 +68,7 @@ def upload(
     directory.mkdir(parents=True)
     (directory / "source").write_bytes(content)
     asked = Job(
+        owner_id=DEFAULT_OWNER,
         id=job_id,
         status=JobStatus.PENDING,
         video_path=f"uploads/{job_id}/source",
@@ -104,7 +107,7 @@ def row(job_id: str = ONE) -> Job | None:
 
 def delete_all_rows(store: Store) -> None:
     """Empty the database, as if a backup from before were put in its place."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
 
@@ -160,7 +163,7 @@ def test_it_is_kept_for_its_days_from_the_move_on(store: Store, monkeypatch: pyt
 def pass_running(monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
     """Let time pass in which the machine runs: its clean-ups saw each moment of it."""
     moment = move_clock(monkeypatch, time)
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         heartbeats.record(connection, HEARTBEAT, moment, wiring.machine.boot_time())
     cleanup.fn()
 
@@ -202,7 +205,7 @@ def test_a_clock_that_was_ahead_keeps_longer(store: Store, monkeypatch: pytest.M
 def test_a_new_database_lets_the_days_begin_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     upload()
     cleanup.fn()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(marks.delete())
     move_clock(monkeypatch, timedelta(days=15))
     cleanup.fn()
@@ -253,6 +256,7 @@ def test_what_is_lost_a_second_time_overwrites_nothing(store: Store) -> None:
     assert {entry.job_id for entry in lost_found.entries(wiring.machine)} == {ONE}
 
 
+@pytest.mark.sqlite_only("a server's database is not replaced as a file is")
 def test_nothing_moves_when_the_database_cannot_be_asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from store import DatabaseReplaced  # noqa: PLC0415
 
@@ -260,7 +264,8 @@ def test_nothing_moves_when_the_database_cannot_be_asked(store: Store, monkeypat
         raise DatabaseReplaced("the database file")
 
     upload()
-    monkeypatch.setattr(wiring.machine.store._file, "check", replaced)
+    assert isinstance(store, SqliteStore)
+    monkeypatch.setattr(store._file, "check", replaced)
     with pytest.raises(DatabaseReplaced):
         lost_found.move_unrecorded(wiring.machine)
     assert lost_found.entries(wiring.machine) == []
@@ -341,7 +346,7 @@ def test_one_that_cannot_be_moved_or_deleted_does_not_hold_the_others_up(
 
     for job_id in (ONE, TWO, THREE, FOUR):
         upload(job_id)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for job_id in (THREE, FOUR):
             jobs.create(connection, job(job_id, status=JobStatus.FAILED))
             assert jobs.mark_files_deleted(connection, job_id, wiring.machine.now())
@@ -435,7 +440,7 @@ def test_an_adopted_job_waits_for_approval(store: Store, reasons: list[str] | No
     assert found is not None
     assert restored is not None
     assert (found.review_reasons, found.approved_at, restored.job) == ([*left, "restored"], None, found)
-    assert job_commands.approve_restored(wiring.machine) == ((0, 1) if left else (1, 0))
+    assert job_commands.approve_restored(wiring.machine, DEFAULT_OWNER) == ((0, 1) if left else (1, 0))
     found = row()
     assert found is not None
     assert (found.approved_at is None) == bool(left)
@@ -682,9 +687,9 @@ def test_a_job_that_is_known_gets_its_file_back(store: Store) -> None:
     """Yesterday's database moved it away; then the right one was restored."""
     asked = upload()
     lost_found.move_unrecorded(wiring.machine)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, asked)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         fail_job(wiring.machine, connection, ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
 
     assert adoption.adopt(wiring.machine, lost())[0] is Outcome.RETURNED
@@ -698,7 +703,7 @@ def test_a_job_that_is_known_gets_its_file_back(store: Store) -> None:
 
 def rendered(store: Store, *sizes: int) -> None:
     """Let the job have rendered parts of these sizes, each to be published, as its own database says."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(ONE, parts=len(sizes)))
         accounts.connect(connection, account())
         for number, size in enumerate(sizes, start=1):
@@ -749,9 +754,9 @@ def test_a_job_that_failed_for_its_file_waits_as_long_as_it_may_be_found(
     """After a day its files were given up, which were in lost+found, and nothing could bring them back."""
     asked = upload()
     lost_found.move_unrecorded(wiring.machine)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, asked)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         fail_job(wiring.machine, connection, ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
     pass_running(monkeypatch, timedelta(days=days))
     delete_files.fn(ONE)
@@ -770,7 +775,7 @@ def test_rendered_parts_alone_make_no_job(store: Store) -> None:
 def test_the_files_of_a_job_that_has_given_them_up_are_still_deleted(store: Store) -> None:
     upload()
     parts()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(ONE, status=JobStatus.FAILED))
         assert jobs.mark_files_deleted(connection, ONE, wiring.machine.now())
     cleanup.fn()

@@ -45,7 +45,7 @@ def left() -> list[str]:
 def pass_time(monkeypatch: pytest.MonkeyPatch, store: Store, by: timedelta) -> None:
     """Let time pass in which the machine runs, then clean up and delete what the messages ask for."""
     moment = move_clock(monkeypatch, by)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         heartbeats.record(connection, HEARTBEAT, moment, wiring.machine.boot_time())
     cleanup.fn()
     for name, args in waiting():
@@ -54,7 +54,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch, store: Store, by: timedelta) -> N
 
 
 def add_job(store: Store, status: JobStatus = JobStatus.PUBLISHING) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(ID, status=status, parts=1))
         accounts.connect(connection, account())
         part = segment(1, job_id=ID, status=SegmentStatus.READY)
@@ -64,7 +64,7 @@ def add_job(store: Store, status: JobStatus = JobStatus.PUBLISHING) -> None:
 
 def publish(store: Store) -> None:
     add_job(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         change = publications_table.update().values(status=PublicationStatus.PUBLISHED, ended_at=wiring.machine.now())
         connection.execute(change)
         after_publication(wiring.machine, connection, f"{ID}-1-tiktok-1", "publication.published")
@@ -72,7 +72,7 @@ def publish(store: Store) -> None:
 
 def give_up(store: Store) -> None:
     add_job(store, JobStatus.PROCESSING)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE job_segments SET status = 'rendering'")
         fail_part(wiring.machine, connection, f"{ID}-1", reason="four attempts")
 
@@ -102,7 +102,7 @@ def test_a_video_that_is_never_published_goes_after_its_hard_maximum(
 ) -> None:
     lay_down()
     add_job(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(publications_table.update().values(created_at=wiring.machine.now()))
     pass_time(monkeypatch, store, timedelta(days=59))
     assert f"jobs/{ID}/part-001.mp4" in left()

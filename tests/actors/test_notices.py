@@ -16,6 +16,7 @@ from actors.recovery import stuck_work
 from actors.send_notices import deliver_notice, send_notice
 from store import Sealer, Store, jobs, publications, push_subscriptions, reviews
 from store import accounts as store_accounts
+from store.owners import DEFAULT_OWNER
 from store.states import DeliveryStatus, JobStatus, NoticeKind, NoticeStatus, PublicationStatus, ReviewReason
 from store.tables import metadata
 from tests.actors.notice_run import NoticeRun
@@ -102,12 +103,12 @@ def test_a_job_has_one_notice_of_a_kind_in_ten_minutes(run: NoticeRun) -> None:
     browser = run.browser()
     run.add_job(PublicationStatus.ACTION_NEEDED)
     with run.writing() as connection:
-        notices.record(wiring.machine, connection, "job:job", NoticeKind.NEEDS_YOU)
+        notices.record(wiring.machine, connection, DEFAULT_OWNER, "job:job", NoticeKind.NEEDS_YOU)
     run.send()
     run.clock.move(minutes=1)
     for _ in range(2):
         with run.writing() as connection:
-            notices.record(wiring.machine, connection, "job:job", NoticeKind.NEEDS_YOU)
+            notices.record(wiring.machine, connection, DEFAULT_OWNER, "job:job", NoticeKind.NEEDS_YOU)
     first, second = run.notices()
     assert first.sent_at is not None
     assert second.due_at == first.sent_at + timedelta(minutes=10)
@@ -120,7 +121,7 @@ def test_what_was_solved_meanwhile_needs_no_notice(run: NoticeRun) -> None:
     browser = run.browser()
     run.add_job(PublicationStatus.PUBLISHED)
     with run.writing() as connection:
-        notices.record(wiring.machine, connection, "job:job", NoticeKind.NEEDS_YOU)
+        notices.record(wiring.machine, connection, DEFAULT_OWNER, "job:job", NoticeKind.NEEDS_YOU)
     run.send()
     assert (browser.received, run.notices()[0].status) == ([], NoticeStatus.DROPPED)
 
@@ -162,7 +163,7 @@ def test_each_reason_has_its_words(
     browser = run.browser()
     run.add_job(*statuses, status=status)
     with run.writing() as connection:
-        notices.record(wiring.machine, connection, "job:job", NoticeKind.NEEDS_YOU)
+        notices.record(wiring.machine, connection, DEFAULT_OWNER, "job:job", NoticeKind.NEEDS_YOU)
     run.send()
     assert _titles(browser) == [title]
     assert run.service.requests[0]["urgency"] == "high"
@@ -209,7 +210,7 @@ def test_a_revoked_account_is_reported_once(run: NoticeRun) -> None:
 
 def _notify(run: NoticeRun) -> None:
     with run.writing() as connection:
-        assert notices.record_test(wiring.machine, connection)
+        assert notices.record_test(wiring.machine, connection, DEFAULT_OWNER)
 
 
 def test_every_receiver_gets_it_and_one_that_fails_stops_no_other(run: NoticeRun) -> None:
@@ -233,7 +234,7 @@ def test_a_subscription_that_is_gone_is_deleted(run: NoticeRun, status: int) -> 
     assert run.subscription(browser) is None
     assert [delivery.status for delivery in run.deliveries()] == [FAILED]
     with run.writing() as connection:
-        assert not notices.record_test(wiring.machine, connection)
+        assert not notices.record_test(wiring.machine, connection, DEFAULT_OWNER)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -282,7 +283,7 @@ def test_a_subscription_that_refuses_repeatedly_is_disabled(run: NoticeRun, stat
     assert found is not None
     assert found.disabled_at is not None
     with run.writing() as connection:
-        assert not notices.record_test(wiring.machine, connection)
+        assert not notices.record_test(wiring.machine, connection, DEFAULT_OWNER)
     run.service.status = 201
     with run.writing() as connection:  # the page enables it when it is opened
         push_subscriptions.put(connection, replace(found, disabled_at=None, failures=0))
@@ -430,6 +431,7 @@ def test_an_address_that_was_removed_from_the_settings_gets_nothing(run: NoticeR
     assert (receiver.got, run.deliveries()[0].error) == ([], "removed from NOTICE_URLS")
 
 
+@pytest.mark.sqlite_only("it searches the bytes of the file")
 def test_no_secret_is_stored_in_the_clear(run: NoticeRun) -> None:
     browser = run.browser()
     run.set_urls("json://user:s3cret-password@127.0.0.1:1/")

@@ -28,7 +28,7 @@ def uploaded(store: Store) -> Path:
 
 def _older_database(status: PublicationStatus = PublicationStatus.WAITING) -> None:
     """Put the publication back to before it began, as a restored backup does."""
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
         create_job(connection)
@@ -109,7 +109,7 @@ def test_a_crash_between_the_note_and_its_record_is_no_older_database(
 
 def _put_back(before: publications.Publication) -> None:
     """Put the publication back to what it was, with its job."""
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         table = metadata.tables["publications"]
         values = {name: getattr(before, name) for name in ("status", "step", "handle", "next_at", "ended_at")}
         connection.execute(table.update().values(**values))

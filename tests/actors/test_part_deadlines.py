@@ -15,6 +15,7 @@ from actors.flow import media_child
 from actors.flow.part_deadlines import PATIENCE, SHORTEST_S, QueuedPart, deadline_s
 from actors.gaze import gaze
 from store import Store, accounts, jobs, publications, schedules, segments
+from store.owners import DEFAULT_OWNER
 from store.schedules import Schedule
 from tests.actors.queues import change_settings
 from tests.actors.test_rendering import RENDERED
@@ -86,7 +87,7 @@ def deadlines(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
             gaze.fn(f"job-{number}")
         return given
 
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=2))
         segments.create(connection, [segment(1), segment(2)])
     return render
@@ -94,10 +95,10 @@ def deadlines(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
 
 def _connect(store: Store, **changes: object) -> None:
     usual: dict[str, Any] = {"time_zone": "UTC", "windows": [], "max_per_day": 10, "min_gap_s": 1800.0}
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
         publications.create(connection, [publication(segment(number), account()) for number in (1, 2)])
-        schedules.put(connection, Schedule(platform="tiktok", **(usual | changes)))
+        schedules.put(connection, DEFAULT_OWNER, Schedule(platform="tiktok", **(usual | changes)))
 
 
 def test_without_a_publication_there_is_all_the_time(deadlines: Callable[[], list[float]]) -> None:

@@ -102,7 +102,7 @@ def _published(connection: Connection, owner: Account, name: str, began_at: date
 
 
 def test_posts_that_are_not_ours_count_until_the_answer_is_a_day_old(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         owner = _account(connection, "instagram-1", "instagram")
         for number, began_at in enumerate(_ago(30, 3, 2)):
             _published(connection, owner, f"job{number}", began_at)
@@ -121,7 +121,7 @@ def test_posts_that_are_not_ours_count_until_the_answer_is_a_day_old(store: Stor
 
 
 def test_the_uploads_of_all_channels_of_a_day_in_california_count_together(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         first = _account(connection, "youtube-1", "youtube")
         second = _account(connection, "youtube-2", "youtube")
         other = _account(connection, "tiktok-1", "tiktok")
@@ -152,7 +152,7 @@ def test_what_instagram_answers_is_stored_and_delays_the_next_post(simulation: S
     simulation.prepare(2, platforms=("instagram",))
     _answer(simulation, Response(200, {}, b'{"data": [{"quota_usage": 4, "config": {"quota_total": 5}}]}'))
     began_at = simulation.clock()
-    with simulation.machine.store.writing() as connection:
+    with simulation.machine.store.writing(scope="everything") as connection:
         scheduling.start_due(simulation.machine, connection)
 
     simulation.run(until=lambda: simulation.publications()[0].status is PublicationStatus.PUBLISHED)

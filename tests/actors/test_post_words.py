@@ -157,7 +157,7 @@ def test_the_words_shown_are_those_sent_at_every_step(store: Store, remote: list
 def test_a_retried_post_has_the_words_of_its_retry(store: Store, remote: list[Post]) -> None:
     """A post that the platform refused for its words can be put right."""
     publishing.run_step(wiring.machine, NAME, "message")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publications.restart(connection, [NAME], wiring.machine.now())
     word_commands.change_publication(wiring.machine, NAME, {"title": "Better"})
 
@@ -187,7 +187,7 @@ def test_only_posts_that_can_be_changed_are(store: Store, remote: list[Post]) ->
 def test_a_change_at_the_moment_of_the_start_is_sent_or_refused(store: Store, remote: list[Post]) -> None:
     """Two threads on one database: the words that are sent are those shown, whoever comes first."""
     for number in range(40):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             publications.restart(connection, [NAME], wiring.machine.now())
             mine = publications_table.c.id == NAME
             connection.execute(update(publications_table).where(mine).values(status=PublicationStatus.PUBLISHING))
@@ -208,5 +208,5 @@ def test_a_change_at_the_moment_of_the_start_is_sent_or_refused(store: Store, re
         publisher.join()
         assert remote[-1].title == _words(store).title
         assert outcome in {"refused", remote[-1].title}
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             post_settings.put(connection, PostSettings(job_id="job", segment_number=1, target="tiktok-1"))

@@ -62,7 +62,7 @@ def test_a_kill_before_any_statement_leaves_no_success_without_evidence(
 ) -> None:
     """And the history of a publication that was killed anywhere ends like that of one that was not."""
     for number in range(1, MAX_STATEMENTS):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
             create_job(connection)
@@ -103,7 +103,7 @@ def test_each_request_is_an_entry_and_the_verdict_of_the_platform_is_evidence(
     publishing_job(Remote())
     handle = Handle("poll", {"publish_id": "v_pub_1", "upload_url": "https://up.test/secret-secret"})
     record = StepRecord(wiring.machine, stored(), handle, [_exchange(200), _exchange(None, "deadline passed")])
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         record.append_error(connection, errors.PostFailed("spam", "TikTok took it for spam", log_id="log-7"))
     answer, evidence = found().entries
     assert (answer.kind, answer.http_status, answer.path) == ("answer", 200, "/v2/status/")
@@ -127,7 +127,7 @@ def _exchange(status: int | None, failure: str | None = None) -> Exchange:
 @pytest.mark.usefixtures("publishing_job")
 def test_a_day_of_polling_is_one_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(300):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             record = StepRecord(wiring.machine, stored(), Handle("poll", {"publish_id": "v_pub_1"}), [_exchange(200)])
             record.append_answers(connection)
         move_clock(monkeypatch, timedelta(minutes=5))
@@ -138,7 +138,7 @@ def test_a_day_of_polling_is_one_entry(store: Store, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("publishing_job")
 def test_a_history_is_bounded_and_keeps_its_beginning_its_end_and_all_evidence(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         given = [entry(f"{number}") for number in range(1000)]
         given[100] = entry("100", HistoryKind.EVIDENCE)
         history.append(connection, NAME, given)
@@ -151,7 +151,7 @@ def test_a_history_is_bounded_and_keeps_its_beginning_its_end_and_all_evidence(s
 @pytest.mark.usefixtures("publishing_job")
 def test_a_history_is_deleted_after_its_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("old", "new"):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             history.append(connection, NAME, [entry(text)])
         move_clock(monkeypatch, timedelta(days=50))
     retention.clean_up(wiring.machine)
@@ -161,7 +161,7 @@ def test_a_history_is_deleted_after_its_time(store: Store, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("publishing_job")
 def test_a_history_that_nobody_added_to_is_deleted_as_a_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         history.append(connection, NAME, [entry()])
         move_clock(monkeypatch, timedelta(days=91))
         assert history.purge(connection, wiring.machine.now() - retention.HISTORY_KEPT_FOR) == 1
@@ -170,7 +170,7 @@ def test_a_history_that_nobody_added_to_is_deleted_as_a_whole(store: Store, monk
 
 def test_the_acts_of_a_person_are_entries(store: Store, publishing_job: Callable[[Remote], None]) -> None:
     publishing_job(Remote())
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publications.make_unknown(connection, code="x", reason="unknown", now=wiring.machine.now())
     assert publication_commands.resolve(wiring.machine, NAME, published=False, link=None)
     publication_commands.retry_publication(wiring.machine, NAME)
@@ -180,7 +180,7 @@ def test_the_acts_of_a_person_are_entries(store: Store, publishing_job: Callable
 
 @pytest.mark.usefixtures("publishing_job")
 def test_a_persons_link_is_the_proof_of_a_post_whose_outcome_was_unknown(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publications.make_unknown(connection, code="x", reason="unknown", now=wiring.machine.now())
     assert publication_commands.resolve(wiring.machine, NAME, published=True, link="https://example.test/7")
     assert [one.text for one in found().entries if one.kind in PROOF] == [

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from actors import wiring
 from actors.delete_files import delete_files
-from actors.flow import job_commands, publication_commands, publishing, publishing_retries
+from actors.flow import job_commands, posts, publication_commands, publishing, publishing_retries
 from actors.flow.retrying import GivenUp
 from platforms import errors
 from platforms.contract import Handle, Outcome, Post, Published
@@ -55,7 +56,7 @@ def test_whatever_is_cut_off_there_is_one_post(
 ) -> None:
     shutil.rmtree(wiring.machine.settings.uploads_dir, ignore_errors=True)
     (wiring.machine.settings.uploads_dir / "job").mkdir(parents=True)  # where notes of it are kept
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
         create_job(connection)
@@ -77,7 +78,7 @@ def test_a_stray_message_does_nothing_while_another_holds_the_step(
 ) -> None:
     remote = Remote()
     publishing_job(remote)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         later = wiring.machine.now() + timedelta(minutes=15)
         steps.claim(connection, NAME, "somebody", "x", now=wiring.machine.now(), until=later)
     publishing.run_step(wiring.machine, NAME, "stray")
@@ -145,7 +146,7 @@ def test_a_paused_account_is_not_called_at_all(store: Store, publishing_job: Cal
     remote = Remote()
     publishing_job(remote)
     until = wiring.machine.now() + timedelta(hours=1)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.pause(connection, "tiktok-1", until, "the whole app is limited")
         accounts.pause(connection, "tiktok-1", wiring.machine.now(), "a shorter one")
     publishing.run_step(wiring.machine, NAME, "message")
@@ -188,7 +189,7 @@ def test_a_refused_account_ends_in_one_transaction_and_tells_its_queue(
         def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
             raise errors.AccountRefused("banned", "the account may not post")
 
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         part = segment(2, status=SegmentStatus.READY)
         segments.create(connection, [part])
         publications.create(connection, [publication(part, account())])
@@ -221,6 +222,26 @@ def test_a_frozen_predecessor_that_wakes_up_records_nothing(
     publishing_job(Overtaken())
     publishing.run_step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).remote_id) == (PublicationStatus.PUBLISHED, "remote-2")
+
+
+def test_a_predecessor_that_was_paused_before_an_irreversible_call_sends_nothing(
+    publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part is fetched for so long, as in a virtual machine that is paused, that another attempt takes over."""
+    remote = Remote()
+    publishing_job(remote)
+    publishing.run_step(wiring.machine, NAME, "first")
+    create = posts.create_post
+
+    def create_late(*arguments: Any) -> Post:  # Any: as of the function
+        monkeypatch.setattr(publishing, "create_post", create)
+        publishing.run_step(wiring.machine, NAME, "second")
+        return create(*arguments)
+
+    monkeypatch.setattr(publishing, "create_post", create_late)
+    publishing.run_step(wiring.machine, NAME, "second")
+    assert (remote.posts, remote.asked) == ([NAME], 1)  # by the attempt that took over, which has asked first
+    assert drive().status is PublicationStatus.PUBLISHED
 
 
 def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Callable[[Remote], None]) -> None:
@@ -288,7 +309,7 @@ def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
     with pytest.raises(Killed):
         publishing.run_step(wiring.machine, NAME, "message")
     change_machine(monkeypatch, sealer=Sealer("another key"))
-    with store.writing() as connection:  # connected again since then
+    with store.writing(scope="everything") as connection:  # connected again since then
         accounts.connect(connection, replace(account(), tokens=wiring.machine.sealer.seal("tokens")))
     publishing.run_step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")

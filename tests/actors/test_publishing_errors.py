@@ -125,7 +125,7 @@ def access(publishing_job: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _set_step(step: str, *, unclear: bool) -> None:
     sealed = wiring.machine.sealer.seal({})
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         table = metadata.tables["publications"]
         connection.execute(table.update().values(step=step, handle=sealed, unclear=unclear))
 
@@ -260,7 +260,7 @@ def test_only_what_is_certainly_not_public_expires(
 
 def test_a_post_for_a_later_day_does_not_expire_before_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """`publish_after` may be a year ahead: the maximum counts from then."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         create_job(connection)
         connection.execute(update(publications).values(status=PublicationStatus.WAITING))
         connection.execute(update(jobs).values(publish_after=wiring.machine.now() + timedelta(days=90)))
@@ -286,7 +286,7 @@ _FAULTS = [("", ""), ("killed", "before"), ("killed", "after"), ("expired", "bef
 @given(faults=st.lists(st.sampled_from(_FAULTS), max_size=8))
 def test_no_error_makes_two_posts_or_fails_one_that_is_live(store: Store, faults: list[tuple[str, str]]) -> None:
     shutil.rmtree(wiring.machine.settings.uploads_dir, ignore_errors=True)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
         create_job(connection)

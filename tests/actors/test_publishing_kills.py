@@ -20,6 +20,8 @@ from store.tables import metadata
 from tests.actors.one_publication import NAME, Killed, create_job, killed_at, stored
 from tests.actors.queues import change_machine, change_settings, waiting
 
+ON_EVERY_ENGINE = True
+
 MESSAGE = ("publish_tiktok", (NAME,))
 MAX_STATEMENTS = 80
 Error = Callable[[], errors.PlatformError]
@@ -54,7 +56,7 @@ class Failing:
 
 
 def _prepare(store: Store, monkeypatch: pytest.MonkeyPatch, error: Error) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
         create_job(connection)

@@ -18,11 +18,12 @@ from actors.recovery import stuck_work
 from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Store, accounts, jobs, platform_states, publication_queue, publications, segments, webhooks
+from store.owners import DEFAULT_OWNER
 from store.platform_states import PlatformState
 from store.states import EndpointState, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import events
 from tests.actors.one_publication import NAME, stored
-from tests.actors.queues import change_machine, change_settings, move_clock, waiting
+from tests.actors.queues import change_machine, change_settings, move_clock, start_due, waiting
 from tests.store.rows import account, job, publication, segment
 from tests.support.waiting import wait_for
 
@@ -114,7 +115,7 @@ def test_a_dead_letter_tells_all_attempts(
     change_settings(monkeypatch, publish_retries=2)
     with pytest.raises(GivenUp) as raised:
         for number in range(3):
-            with store.writing() as connection:
+            with store.writing(scope="everything") as connection:
                 platform_states.clear(connection, "tiktok")
             _run(monkeypatch, f"message {number}")
     text = str(raised.value)
@@ -211,7 +212,7 @@ def test_a_worker_dead_letters_the_message_and_a_retry_of_it_publishes_nothing(
 
 def _more_parts(store: Store, count: int) -> None:
     """Let one part wait and one be under way on each of some accounts."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for number in range(2, 2 + count):
             owner = account(f"tiktok-{number}")
             accounts.connect(connection, owner)
@@ -231,8 +232,9 @@ def test_three_failures_in_a_row_pause_the_platform_once(
 ) -> None:
     """The pauses grow to an hour, nothing else of the platform starts, and one success ends the outage."""
     _more_parts(store, 1)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         endpoint = webhooks.Endpoint(
+            owner_id=DEFAULT_OWNER,
             id="ep", url="http://127.0.0.1:9", scope="all", events=[], state=EndpointState.ENABLED, secret=b"s",
             created_at=wiring.machine.now(),
         )  # fmt: skip
@@ -252,11 +254,12 @@ def test_three_failures_in_a_row_pause_the_platform_once(
     )
     assert (stored().code, _state().code, _state().reason) == ("server_failed", "server_failed", "HTTP 503 (code x/1)")
     assert _kinds(store).count("platform.paused") == 1
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         scheduling.start_due(wiring.machine, connection)
         assert publications.get(connection, "job2-1-tiktok-2").status is PublicationStatus.WAITING  # type: ignore[union-attr]
     platform.fault = None
     _run(monkeypatch, "the server is back")
+    start_due()
     assert _state() == PlatformState(platform="tiktok")
     with store.reading() as connection:
         other = publications.get(connection, "job2-1-tiktok-2")
@@ -268,7 +271,7 @@ def test_no_other_step_runs_while_the_platform_is_paused(
     store: Store, broken: Callable[..., Broken], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _more_parts(store, 1)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, "job2-1-tiktok-2", wiring.machine.now())
     platform = broken(BROKEN)
     for number in range(3):

@@ -106,7 +106,7 @@ def test_a_receiver_of_the_readme_processes_each_event_once(
     [port] = free_ports(1)
     with endpoint(store, monkeypatch, port) as (run, endpoint_id, secret):
         program = start(secret, port)
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             events.emit(wiring.machine, connection, "job.failed", job(), code="x", reason=TITLE)
         run.run(endpoint_id)
         assert run.statuses(endpoint_id) == [DeliveryStatus.DELIVERED]

@@ -55,7 +55,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
 
 
 def _pending(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=1))
         accounts.connect(connection, account())
         segments.create(connection, [segment(1)])
@@ -145,7 +145,7 @@ def test_a_rendering_that_was_overtaken_is_dropped(store: Store, monkeypatch: py
     _pending(store)
 
     def run(*_: object, **__: object) -> Result:
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             segments.claim(connection, "job-1", "another", wiring.machine.now())
         return RENDERED
 
@@ -165,7 +165,7 @@ def test_a_worker_that_is_asked_to_stop_hands_its_part_on(store: Store, child: C
 def test_a_cancelled_job_renders_nothing(store: Store, child: Callable[..., list[list[str]]]) -> None:
     _pending(store)
     calls = child()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.cancel(connection, "job", wiring.machine.now())
     gaze.fn("job-1")
     assert calls == []
@@ -175,7 +175,7 @@ def test_three_hours_are_examined_in_time_on_a_sixteenth_of_a_core(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measured: 0.07 CPU seconds a second. A hostile file still gets half an hour of CPU time at most."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     limits: dict[str, float] = {}
 
@@ -204,7 +204,7 @@ def test_what_a_machine_refused_is_recorded_with_a_part(store: Store, child: Cal
 def test_a_part_is_rendered_with_its_own_intensity(
     store: Store, child: Callable[..., list[list[str]]], own: float | None, expected: str
 ) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=1))
         segments.create(connection, [replace(segment(1), gaze_intensity=own)])
     calls = child(RENDERED)
@@ -216,7 +216,7 @@ def test_a_part_without_correction_is_tried_with_less_memory_only(
     store: Store, child: Callable[..., list[list[str]]], no_waits: None
 ) -> None:
     """There is no gaze correction to leave out, although the other parts of its job have it."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=1))
         segments.create(connection, [replace(segment(1), gaze_intensity=0.0)])
     lost = runner.OutOfMemory("", held_bytes=2, limit_bytes=1)
@@ -234,7 +234,7 @@ def test_a_plan_keeps_pauses_peaks_and_key_frames(store: Store, child: Callable[
         "peaks": {"per_s": 50.0, "values": "AP8="},
         "key_frames": [[30, 1024]],
     }
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     child({"facts": {}, "zero": None, "spans": [SPAN], "cutting": kept})
     split.fn("job")
@@ -260,7 +260,7 @@ def test_a_plan_keeps_pauses_peaks_and_key_frames(store: Store, child: Callable[
 def test_facts_that_no_video_has_are_not_kept(
     store: Store, child: Callable[..., list[list[str]]], wrong: dict[str, Any]
 ) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     kept = {"pauses": [], "peaks": None, "key_frames": []} | wrong
     child({"facts": {}, "zero": None, "spans": [SPAN], "cutting": kept})
@@ -273,7 +273,7 @@ def test_facts_that_no_video_has_are_not_kept(
 def test_a_plan_becomes_parts_publications_and_messages_at_once(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
         accounts.connect(connection, account())
     plan = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
@@ -306,7 +306,7 @@ def test_a_plan_that_no_video_has_is_a_failed_attempt(
     store: Store, child: Callable[..., list[list[str]]], spans: Any
 ) -> None:
     """Code in a decoder could otherwise fill the database with parts, in one transaction."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
         accounts.connect(connection, account())
     child({"facts": {}, "zero": None, "spans": spans})
@@ -321,7 +321,7 @@ def test_the_sound_is_brought_to_the_level_that_the_settings_say(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch, level: float, asked: list[str]
 ) -> None:
     """The plan measures it once, and every part is rendered with the plan's own words."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     change_settings(monkeypatch, loudness=level)
     calls = child({"facts": {}, "zero": None, "spans": [SPAN | {"span": {"gain_db": 3.5}}]}, RENDERED)
@@ -333,7 +333,7 @@ def test_the_sound_is_brought_to_the_level_that_the_settings_say(
 
 
 def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Callable[..., list[list[str]]]) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     child(runner.Refused("too_long", "the video is longer than 3 hours"))
     split.fn("job")
@@ -350,7 +350,7 @@ def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
 ) -> None:
     """The file stays for a day: another try, with more memory free, may go better."""
     del no_waits
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     calls = child(*[runner.OutOfMemory("350 MB")] * 4)
     for _ in range(3):
@@ -396,7 +396,7 @@ def test_a_part_whose_upload_is_gone_ends_with_words_for_its_creator(
 
 
 def test_a_job_whose_upload_is_gone_can_be_tried_again(store: Store, child: Callable[..., list[list[str]]]) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
     child(MISSING)
     split.fn("job")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from dramatiq.errors import Retry
 from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
+from sqlalchemy import select
 
 from actors import wiring
 from actors.flow import cut_commands, cut_plan, job_commands, media_child, planning, rendering, retrying
@@ -31,6 +31,7 @@ from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
 from store.states import AfterFailure, JobStatus, PublicationStatus, SegmentStatus
+from store.tables import events
 from tests.actors.queues import change_machine, move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
 from tests.store.rows import NOON, account, job, publication, segment
@@ -75,7 +76,7 @@ def test_less_is_asked_as_the_cause_suggests(outcome: str, with_gaze: bool, expe
 
 @given(st.lists(st.sampled_from(MediaOutcome), max_size=12), st.booleans())
 def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[MediaOutcome], with_gaze: bool) -> None:
-    """Whatever happens, at most nine children are started for one asking, beside a day of waiting for the disk."""
+    """At most nine children are started for one asking, beside days of waiting for disk or storage."""
     order = list(MediaSettings)
     ladder = [order.index(settings) for settings in _ladder(outcomes, with_gaze=with_gaze)]
     assert ladder == sorted(ladder)
@@ -84,7 +85,7 @@ def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[MediaOu
         for count in range(len(outcomes) + 1)
     ]
     assert spent == sorted(spent)
-    assert sum(outcome is not MediaOutcome.DISK_FULL for outcome in outcomes) < 8 or spent[-1]
+    assert sum(outcome not in retrying.WAITS for outcome in outcomes) < 8 or spent[-1]
 
 
 def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +122,8 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
     return set_fates
 
 
-def _pending(store: Store, *, parts: int = 1) -> None:
-    with store.writing() as connection:
+def pending(store: Store, *, parts: int = 1) -> None:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=parts))
         accounts.connect(connection, account())
         for number in range(1, parts + 1):
@@ -130,8 +131,8 @@ def _pending(store: Store, *, parts: int = 1) -> None:
             publications.create(connection, [publication(segment(number), account())])
 
 
-def _unplanned(store: Store) -> None:
-    with store.writing() as connection:
+def unplanned(store: Store) -> None:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
         accounts.connect(connection, account())
 
@@ -158,10 +159,8 @@ def _fate(store: Store, name: str = "job-1-tiktok-1") -> tuple[PublicationStatus
 
 
 def _events(store: Store) -> list[str]:
-    with sqlite3.connect(store.path) as connection:
-        found = [kind for (kind,) in connection.execute("SELECT type FROM events ORDER BY created_at")]
-    connection.close()
-    return found
+    with store.reading() as connection:
+        return list(connection.scalars(select(events.c.type)))
 
 
 @pytest.fixture
@@ -195,9 +194,9 @@ def worker(store: Store) -> Callable[[], None]:
 def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], cause: str, code: str, known: str
 ) -> None:
-    _pending(store)
+    pending(store)
     calls = child(CAUSES[cause])
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
     assert len(calls) == 4
@@ -228,11 +227,11 @@ def test_the_log_says_what_failed_and_what_follows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One line an attempt, one for the end, and no traceback: all else is in the records."""
-    _pending(store)
+    pending(store)
     child(runner.OutOfMemory("killed", held_bytes=None, limit_bytes=220 << 20), CAUSES["signal"])
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
     logger.remove(sink)
@@ -265,7 +264,7 @@ def test_a_wait_for_the_disk_is_no_attempt_of_four(capfd: pytest.CaptureFixture[
 def test_files_deleted_by_a_cancellation_are_no_error(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _pending(store)
+    pending(store)
 
     def cancelled_meanwhile(*_: object, **__: object) -> Result:
         assert job_commands.cancel(wiring.machine, "job")
@@ -292,14 +291,14 @@ def test_other_parts_are_rendered_and_published_as_their_account_says(
     after_failure: AfterFailure,
     fate: tuple[PublicationStatus, str | None],
 ) -> None:
-    _pending(store, parts=2)
-    with store.writing() as connection:
+    pending(store, parts=2)
+    with store.writing(scope="everything") as connection:
         accounts.set_after_failure(connection, "tiktok-1", after_failure)
     child(*[CAUSES["error"]] * 4, RENDERED)
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store, "job-2"))
     worker()
     assert [_segment(store, name).status for name in ("job-1", "job-2")] == ["failed", "ready"]
@@ -312,9 +311,9 @@ def test_other_parts_are_rendered_and_published_as_their_account_says(
 def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], again: str
 ) -> None:
-    _pending(store)
+    pending(store)
     calls = child(CAUSES["memory"])
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
     [letter] = wiring.machine.broker.admin.dead_letters("media")
@@ -338,12 +337,12 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
 def test_a_part_that_is_cut_differently_has_no_dead_letter(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
 ) -> None:
-    _pending(store, parts=2)
+    pending(store, parts=2)
     source = wiring.machine.in_data("uploads/job/source")
     source.parent.mkdir(parents=True)
     source.write_bytes(b"video")
     child(CAUSES["memory"])
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
     assert len(wiring.machine.broker.admin.dead_letters("media")) == 1
@@ -357,8 +356,8 @@ def test_a_part_that_is_cut_differently_has_no_dead_letter(
 
 
 def test_a_part_that_failed_can_be_tried_again_while_others_are_rendered(store: Store) -> None:
-    _pending(store, parts=2)
-    with store.writing() as connection:
+    pending(store, parts=2)
+    with store.writing(scope="everything") as connection:
         segments.fail(connection, "job-1", reason="lost", now=wiring.machine.now())
     assert job_commands.retry(wiring.machine, "job")
     assert waiting() == [("gaze", ("job-1",))]
@@ -368,7 +367,7 @@ def test_a_part_that_failed_can_be_tried_again_while_others_are_rendered(store: 
 def test_between_two_attempts_the_part_waits_and_says_why(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _pending(store)
+    pending(store)
     calls = child(CAUSES["memory"], RENDERED)
     with pytest.raises(Retry) as first:
         gaze.fn("job-1")
@@ -393,9 +392,9 @@ def test_a_clock_that_was_ahead_holds_no_retry_up(
 ) -> None:
     """Its message waits for next year, or for minutes; the tick sees that the clock was set back."""
     if stage == "gaze":
-        _pending(store)
+        pending(store)
     else:
-        _unplanned(store)
+        unplanned(store)
     plan: Result = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
     calls = child(CAUSES["memory"], RENDERED if stage == "gaze" else plan)
     work, name = (gaze.fn, "job-1") if stage == "gaze" else (split.fn, "job")
@@ -417,7 +416,7 @@ def test_a_worker_killed_between_record_and_message_loses_and_doubles_nothing(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker hands the message out again at once: it waits out the rest, and counts for nothing."""
-    _pending(store)
+    pending(store)
     calls = child(CAUSES["signal"], RENDERED)
     with pytest.raises(Retry):
         gaze.fn("job-1")  # and here the worker dies
@@ -437,7 +436,7 @@ def test_a_worker_killed_between_record_and_message_loses_and_doubles_nothing(
 def test_a_worker_killed_before_its_dead_letter_was_there_leaves_it_to_the_next(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:
-    _pending(store)
+    pending(store)
     calls = child(CAUSES["time"])
     for _ in range(3):
         with pytest.raises(Retry):
@@ -454,7 +453,7 @@ def test_a_file_that_takes_its_worker_along_does_not_go_round_for_ever(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:
     """The broker hands such a message out ten times; after five renderings that nobody ended there is no sixth."""
-    _pending(store)
+    pending(store)
     calls = child(SystemExit("killed"))
     for _ in range(5):
         with pytest.raises(SystemExit):
@@ -469,7 +468,7 @@ def test_a_file_that_takes_its_worker_along_does_not_go_round_for_ever(
 
 @pytest.mark.logs_errors
 def test_a_planning_that_takes_its_worker_along_ends_too(store: Store, child: Callable[..., list[list[str]]]) -> None:
-    _unplanned(store)
+    unplanned(store)
     calls = child(SystemExit("killed"))
     for _ in range(5):
         with pytest.raises(SystemExit):
@@ -480,7 +479,7 @@ def test_a_planning_that_takes_its_worker_along_ends_too(store: Store, child: Ca
 
 
 def test_a_worker_that_is_asked_to_stop_does_not_count(store: Store, child: Callable[..., list[list[str]]]) -> None:
-    _pending(store)
+    pending(store)
     child(runner.Stopped("asked to"))
     for _ in range(12):
         gaze.fn("job-1")
@@ -519,7 +518,7 @@ def test_a_dead_letter_that_comes_after_a_retry_by_a_person_does_not_end_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The part is failed before its dead letter is there: in between somebody may have asked for another try."""
-    _pending(store)
+    pending(store)
     died = wiring.machine.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "GivenUp: Job job part 1", None, 4, died, died)
     monkeypatch.setattr(wiring.machine.broker.admin, "dead_letters", lambda *_, **__: [letter])
@@ -529,7 +528,7 @@ def test_a_dead_letter_that_comes_after_a_retry_by_a_person_does_not_end_it(
 
 @pytest.mark.logs_errors
 def test_a_refused_part_is_not_tried_again(store: Store, child: Callable[..., list[list[str]]]) -> None:
-    _pending(store)
+    pending(store)
     calls = child(runner.Refused("damaged", "No picture can be decoded at 3.0 s."))
     gaze.fn("job-1")
     assert (_segment(store).status, _segment(store).reason) == ("failed", "No picture can be decoded at 3.0 s.")
@@ -544,19 +543,19 @@ def test_a_job_that_is_ended_is_not_tried_again(
     worker: Callable[[], None],
     end: Callable[[Machine, str], bool],
 ) -> None:
-    _pending(store)
+    pending(store)
     calls = child(CAUSES["memory"], RENDERED)
     with pytest.raises(Retry):
         gaze.fn("job-1")
     assert end(wiring.machine, "job")
-    with store.writing():
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
     assert (len(calls), wiring.machine.broker.admin.dead_letters("media")) == (1, [])
 
 
 def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    _pending(store)
+    pending(store)
 
     def run(*_: object, **__: object) -> Result:
         job_commands.cancel(wiring.machine, "job")
@@ -571,7 +570,7 @@ def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, m
 def test_a_plan_that_comes_at_the_second_attempt_is_recorded_once(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
 ) -> None:
-    _unplanned(store)
+    unplanned(store)
     plan: Result = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
     child(CAUSES["memory"], plan, RENDERED)
     planning.send(wiring.machine, "job")
@@ -588,7 +587,7 @@ def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
 ) -> None:
     """A full disk, say: dramatiq's usual retries, then the tick sees the dead letter, and a person can try again."""
-    _pending(store)
+    pending(store)
     calls = child(MemoryError())
     gaze.send_with_options(args=("job-1",), min_backoff=1, max_backoff=1)
     worker()
@@ -622,8 +621,8 @@ def test_a_real_child_that_a_signal_ends_at_each_attempt(
     monkeypatch.setattr(
         media_child, "run", lambda machine, stage, _, **options: run_child(machine, stage, [name], **options)
     )
-    _pending(store)
-    with store.writing():
+    pending(store)
+    with store.writing(scope="everything"):
         rendering.send(wiring.machine, _segment(store))
     worker()
     [letter] = wiring.machine.broker.admin.dead_letters("media")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from actors import wiring
 from actors.flow import job_commands, media_child
@@ -26,6 +25,7 @@ from store import Store, accounts, jobs, publication_queue, publications, review
 from store.jobs import Job
 from store.publications import Publication
 from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.tables import events
 from tests.actors.queues import change_settings, move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
 from tests.store.rows import account, job
@@ -44,7 +44,7 @@ def plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[st
     def run(setting: str, planned: Result = MUTE, **options: Any) -> list[str]:  # Any: fields of the job
         change_settings(monkeypatch, mute_video=setting)
         monkeypatch.setattr(media_child, "run", lambda *call, **_: planned if call[1] == "plan" else RENDERED)
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             jobs.create(connection, replace(job(status=JobStatus.PENDING, parts=None), **options))
             accounts.connect(connection, account())
         split.fn("job")
@@ -71,15 +71,13 @@ def _sent(_store: Store) -> list[str]:
 
 
 def _events(store: Store) -> list[str]:
-    with sqlite3.connect(store.path) as connection:
-        found = [kind for (kind,) in connection.execute("SELECT type FROM events ORDER BY rowid")]
-    connection.close()
-    return found
+    with store.reading() as connection:
+        return list(connection.scalars(select(events.c.type)))
 
 
 def test_only_chosen_accounts_get_posts(store: Store, plan: Callable[..., list[str]]) -> None:
     """Another account of the same platform gets none."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for name in ("tiktok-2", "tiktok-3"):
             accounts.connect(connection, account(name))
     plan("ask", accounts=["tiktok-2"])
@@ -89,7 +87,7 @@ def test_only_chosen_accounts_get_posts(store: Store, plan: Callable[..., list[s
 
 def test_a_chosen_account_that_is_gone_is_shown(store: Store, plan: Callable[..., list[str]]) -> None:
     """It was disconnected between upload and planning: the job says so instead of publishing nothing in silence."""
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account("tiktok-2"))
         accounts.disconnect(connection, "tiktok-2")
     for part_id in plan("publish", accounts=["tiktok-2"]):
@@ -110,7 +108,7 @@ def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Call
     gaze.fn(second)
     open_windows.fn()
     assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         assert list(publication_queue.next_in_order(connection, "tiktok-1")) == []
         assert not any(publication_queue.start(connection, post.id, wiring.machine.now()) for post in _posts(store))
     assert {post.status for post in _posts(store)} == {PublicationStatus.WAITING}
@@ -196,7 +194,7 @@ def test_a_video_with_sound_asks_nothing(store: Store, plan: Callable[..., list[
 
 def test_a_job_without_accounts_has_nothing_to_ask_for(store: Store, plan: Callable[..., list[str]]) -> None:
     parts = plan("ask")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publications.end_waiting(connection, "job", PublicationStatus.CANCELLED, reason="", now=wiring.machine.now())
     for part in parts:
         gaze.fn(part)
@@ -246,9 +244,8 @@ def test_a_requested_review_begins_when_all_parts_are_rendered(store: Store, pla
         open_windows.fn()
         assert _sent(store) == []
     assert _job(store).status is JobStatus.REVIEW
-    with sqlite3.connect(store.path) as connection:
-        [(told,)] = connection.execute("SELECT body FROM events WHERE type = 'job.review_needed'")
-    connection.close()
+    with store.reading() as connection:
+        told = connection.scalars(select(events.c.body).where(events.c.type == "job.review_needed")).one()
     data = json.loads(told)["data"]
     assert (data["code"], data["reasons"]) == ("requested", ["requested"])
     assert job_commands.approve(wiring.machine, "job")
@@ -257,7 +254,7 @@ def test_a_requested_review_begins_when_all_parts_are_rendered(store: Store, pla
 
 def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Callable[..., list[str]]) -> None:
     first, second = plan("ask")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         segments.fail(connection, first, reason="lost", now=wiring.machine.now())
     gaze.fn(second)
     assert _job(store).status is JobStatus.REVIEW

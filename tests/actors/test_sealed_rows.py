@@ -48,7 +48,7 @@ def remote(store: Store, monkeypatch: pytest.MonkeyPatch) -> Counting:
     """Return the platform of a publication that is to be published on an account with readable tokens."""
     made = Counting()
     change_machine(monkeypatch, publisher=lambda _: made)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         create_job(connection)
         accounts.connect(connection, replace(rows.account(), tokens=sealed_by(wiring.machine.sealer)))
     return made
@@ -109,7 +109,7 @@ def test_a_post_whose_account_was_connected_again_meanwhile_has_an_unknown_outco
     remote.faults = ["killed before"]
     with pytest.raises(Killed):
         publishing.run_step(wiring.machine, NAME, "message")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, replace(rows.account(), tokens=sealed_by(OTHER)))
     with_key(OTHER, lambda: publishing.run_step(wiring.machine, NAME, "message"))
     assert (stored().status, stored().code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")
@@ -119,14 +119,14 @@ def test_a_cancelled_job_does_not_wait_for_the_key(store: Store, remote: Countin
     remote.faults = ["killed before"]
     with pytest.raises(Killed):
         publishing.run_step(wiring.machine, NAME, "message")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(job_table.update().values(status=JobStatus.CANCELLED))
     with_key(OTHER, lambda: publishing.run_step(wiring.machine, NAME, "message"))
     assert (stored().status, stored().code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")
 
 
 def test_the_renewal_of_a_login_waits_as_well(store: Store, remote: Counting) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         due = replace(rows.account(), tokens=sealed_by(OTHER), refresh_at=rows.NOON, expires_at=rows.NOON)
         accounts.connect(connection, due)
     tokens.refresh_if_due(wiring.machine, "tiktok-1")
@@ -143,7 +143,7 @@ def test_the_link_of_a_post_is_asked_for_once_the_key_is_back(
 
     drive()
     change_machine(monkeypatch, publisher=lambda _: Linking())
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         found = publications.get(connection, NAME)
         assert found is not None
         handle = wiring.machine.sealer.seal({})
@@ -211,7 +211,7 @@ def test_a_ping_fails_at_once(run: WebhookRun, receiver: Receiver) -> None:
 
 
 def test_the_message_names_accounts_and_endpoints_without_their_secrets(store: Store, run: WebhookRun) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, replace(rows.account(), tokens=sealed_by(wiring.machine.sealer)))
     endpoint = run.add("https://hooks.example.com/services/T0PSECRET")
     assert not sealed_rows.find(store, wiring.machine.sealer)
@@ -223,7 +223,7 @@ def test_the_message_names_accounts_and_endpoints_without_their_secrets(store: S
 
 
 def test_a_long_list_is_cut(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         for number in range(25):
             accounts.connect(connection, rows.account(f"a{number:02}", "youtube"))
     message = sealed_rows.find(store, OTHER).message()

@@ -19,6 +19,7 @@ from actors.flow.timing import Move, TimeChange
 from actors.flow.word_commands import JobWords
 from platforms.http.client import Response
 from store import Store, history, schedules
+from store.owners import DEFAULT_OWNER
 from store.schedules import Schedule
 from store.states import HistoryKind, PublicationStatus
 from tests.actors.simulation import Faults, Simulation, TimedAnswer
@@ -169,10 +170,10 @@ def test_decisions_among_faults_and_kills_keep_every_post_single_and_in_order(si
     """Holds, moves and posts at once, at any moment; a kill may strike a decision, too."""
     simulation = simulate(seed, rate=0.03, webhook_rate=0.03, kill_rate=0.01)
     simulation.prepare(PARTS)
-    with simulation.machine.store.writing() as connection:
+    with simulation.machine.store.writing(scope="everything") as connection:
         for platform in API_PATHS:
             spaced = Schedule(platform=platform, time_zone="UTC", windows=[], max_per_day=10_000, min_gap_s=600.0)
-            schedules.put(connection, spaced)
+            schedules.put(connection, DEFAULT_OWNER, spaced)
     person = Decider(simulation, simulation.clock() + timedelta(hours=4))
     simulation.each_minute = person
 

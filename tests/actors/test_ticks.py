@@ -34,19 +34,20 @@ from store import (
     steps,
     webhooks,
 )
+from store.owners import DEFAULT_OWNER
 from store.platform_states import PlatformState
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from store.tables import events
 from tests.actors.one_publication import Remote
-from tests.actors.queues import change_machine, move_clock, waiting
+from tests.actors.queues import change_machine, move_clock, start_due, waiting
 from tests.store.rows import account, job, publication, segment
 
 NAME = "job-1-tiktok-1"
 
 
 def _ready_part(store: Store, *, status: PublicationStatus = PublicationStatus.WAITING, parts: int = 1) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.PUBLISHING, parts=parts))
         accounts.connect(connection, account())
         for number in range(1, parts + 1):
@@ -70,14 +71,19 @@ def _events(store: Store) -> list[str]:
 
 def _limit(store: Store, **rules: object) -> None:
     known: dict[str, object] = {"time_zone": "UTC", "windows": [], "max_per_day": 9, "min_gap_s": 0.0}
-    with store.writing() as connection:
-        schedules.put(connection, Schedule(platform="tiktok", **(known | rules)))  # type: ignore[arg-type]  # a mixed bag
+    with store.writing(scope="everything") as connection:
+        schedules.put(connection, DEFAULT_OWNER, Schedule(platform="tiktok", **(known | rules)))  # type: ignore[arg-type]  # a mixed bag
+
+
+def _tick() -> None:
+    open_windows.fn()
+    start_due()
 
 
 def test_a_tick_lets_the_first_part_go_and_leaves_a_sign_of_life(store: Store) -> None:
     _ready_part(store, parts=2)
     _limit(store)
-    open_windows.fn()
+    _tick()
     with store.reading() as connection:
         assert heartbeats.last(connection, "scheduler") is not None
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("publishing", "waiting")
@@ -89,7 +95,7 @@ def test_a_closed_window_keeps_a_part_and_says_until_when(store: Store, monkeypa
     _ready_part(store)
     opens = wiring.machine.now() + timedelta(hours=2)
     _limit(store, windows=[[f"{opens:%H:%M}", f"{opens + timedelta(hours=1):%H:%M}"]])
-    open_windows.fn()
+    _tick()
     with store.reading() as connection:
         found = publications.get(connection, NAME)
     assert found is not None
@@ -97,21 +103,21 @@ def test_a_closed_window_keeps_a_part_and_says_until_when(store: Store, monkeypa
     assert found.status is PublicationStatus.WAITING
     assert abs(found.due_at - opens) < timedelta(minutes=1)
     move_clock(monkeypatch, timedelta(hours=2, minutes=1))
-    open_windows.fn()
+    _tick()
     assert _status(store) is PublicationStatus.PUBLISHING
 
 
 def test_the_gap_between_posts_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store, parts=2)
     _limit(store, min_gap_s=1800.0)
-    open_windows.fn()
-    with store.writing() as connection:
+    _tick()
+    with store.writing(scope="everything") as connection:
         steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
-    open_windows.fn()
+    _tick()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.WAITING
     move_clock(monkeypatch, timedelta(minutes=31))
-    open_windows.fn()
+    _tick()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
 
 
@@ -119,7 +125,7 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _ready_part(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
     reap.fn()
     assert ("publish_tiktok", (NAME,)) not in waiting()
@@ -160,7 +166,7 @@ def test_a_claim_whose_message_is_lost_is_given_to_another_worker(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _ready_part(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
         steps.claim(connection, NAME, "lost", "x", now=wiring.machine.now(), until=wiring.machine.now())
     move_clock(monkeypatch, GRACE_PERIOD + timedelta(minutes=1))
@@ -173,19 +179,19 @@ def test_a_clock_that_was_a_year_ahead_holds_nothing_for_a_year(store: Store, mo
     _ready_part(store, parts=2)
     _limit(store, min_gap_s=60.0)
     ahead = wiring.machine.now() + timedelta(days=365)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, ahead)
         accounts.pause(connection, "tiktok-1", ahead, "a limit")
         platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=ahead))
     reap.fn()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         found = publications.get(connection, NAME)
         assert found is not None
         assert found.next_at is not None
         assert found.next_at <= wiring.machine.now()
         steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
-    open_windows.fn()
+    _tick()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
 
 
@@ -199,7 +205,7 @@ def test_a_clock_set_back_while_work_is_recovered_is_noticed_afterwards(
     reap.fn()
     right, error = wiring.machine.now, [timedelta(hours=6)]
     change_machine(monkeypatch, now=lambda: right() + error[0])
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.pause(connection, "tiktok-1", wiring.machine.now(), "a limit")
     real = getattr(stuck_work, step)
 
@@ -225,12 +231,12 @@ def test_a_clock_that_was_hours_ahead_holds_nothing_for_hours(store: Store, monk
     _ready_part(store, parts=2)
     _limit(store, min_gap_s=60.0)
     ahead = move_clock(monkeypatch, timedelta(hours=6))
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, ahead)
         accounts.pause(connection, "tiktok-1", ahead, "a limit")
         platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=ahead))
     reap.fn()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, replace(job("of a wrong time"), created_at=wiring.machine.now()))
     now = move_clock(monkeypatch, -timedelta(hours=6))
     with store.reading() as connection:
@@ -239,7 +245,7 @@ def test_a_clock_that_was_hours_ahead_holds_nothing_for_hours(store: Store, monk
     with store.reading() as connection:  # not for hours, in which /health would keep users away
         assert clock_check.examine(connection, wiring.machine.now()) is None
     assert waiting().count(("publish_tiktok", (NAME,))) == 1
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         found = publications.get(connection, NAME)
         assert found is not None
         assert found.next_at is not None
@@ -247,7 +253,7 @@ def test_a_clock_that_was_hours_ahead_holds_nothing_for_hours(store: Store, monk
         steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
     move_clock(monkeypatch, timedelta(seconds=61))
-    open_windows.fn()
+    _tick()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
 
 
@@ -255,7 +261,7 @@ def test_a_wait_stays_while_nobody_sets_the_clock(store: Store, monkeypatch: pyt
     _ready_part(store)
     reap.fn()
     later = wiring.machine.now() + timedelta(hours=6)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
         steps.schedule(connection, NAME, later)
         accounts.pause(connection, "tiktok-1", later, "a limit")
@@ -268,7 +274,7 @@ def test_a_wait_stays_while_nobody_sets_the_clock(store: Store, monkeypatch: pyt
 
 
 def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
         segments.create(connection, [segment(1)])
         segments.claim(connection, "job-1", "lost", wiring.machine.now())
@@ -294,7 +300,7 @@ def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypat
 
 def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
         steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
     move_clock(monkeypatch, timedelta(days=100))
@@ -312,7 +318,7 @@ def _files(job_id: str) -> list[Path]:
 
 
 def test_the_files_of_a_job_that_is_over_are_deleted_and_the_record_stays(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.COMPLETED))
     directories = _files("job")
     delete_files.fn("job")
@@ -337,20 +343,20 @@ def test_files_of_a_job_under_way_stay(store: Store) -> None:
 def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> None:
     """Publications that had begun can no longer be asked about: their outcome is unknown."""
     _ready_part(store, parts=2)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
         steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.record_first_step(connection, NAME, "m/x", step="upload", handle=b"")
     assert job_commands.disconnect(wiring.machine, "tiktok-1")
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
     assert not job_commands.disconnect(wiring.machine, "tiktok-1")
-    with store.writing() as connection:  # who was at work meanwhile still learnt it
+    with store.writing(scope="everything") as connection:  # who was at work meanwhile still learnt it
         assert steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now(), link="here")
     assert _status(store) is PublicationStatus.PUBLISHED
 
 
 def test_files_that_are_given_up_cannot_be_retried_and_a_deletion_cut_off_is_finished(store: Store) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(status=JobStatus.FAILED))
         assert jobs.mark_files_deleted(connection, "job", wiring.machine.now())
     directories = _files("job")
@@ -360,7 +366,7 @@ def test_files_that_are_given_up_cannot_be_retried_and_a_deletion_cut_off_is_fin
 
 
 def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job(parts=1))
         segments.create(connection, [segment(1)])
     died = wiring.machine.now() - timedelta(seconds=5)
@@ -378,7 +384,7 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
 
 def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
         steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.record_first_step(connection, NAME, "m/x", step="upload", handle=b"")
@@ -390,9 +396,9 @@ def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, mo
 
 
 def test_events_that_were_delivered_long_ago_are_deleted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, job())
         emit(wiring.machine, connection, "job.created", job())
     move_clock(monkeypatch, timedelta(days=31))
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         assert webhooks.purge(connection, wiring.machine.now() - timedelta(days=30)) == 1

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from dramatiq import Worker
+from sqlalchemy import text
 
 from actors import wiring
 from actors.flow import (
@@ -31,12 +31,13 @@ from actors.flow.word_commands import JobWords
 from actors.start_publications import start_publications
 from store import Store, accounts, jobs, publication_queue, publications, reviews, schedules, segments, steps, webhooks
 from store.jobs import Job
+from store.owners import DEFAULT_OWNER
 from store.publications import Publication
 from store.schedules import Schedule
 from store.states import AfterFailure, EndpointState, JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 from store.tables import events, metadata
 from tests.actors.one_publication import Killed, killed_at
-from tests.actors.queues import change_machine, move_clock, waiting
+from tests.actors.queues import change_machine, move_clock, start_due, waiting
 from tests.store.rows import NOON, account, job, publication, segment
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
@@ -52,9 +53,10 @@ def now(store: Store, monkeypatch: pytest.MonkeyPatch) -> datetime:
     """Return the time, which stands still; an account is there, and a job with four parts that are ready."""
     moment = NOON
     change_machine(monkeypatch, now=Clock(moment))
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.connect(connection, account())
         endpoint = webhooks.Endpoint(
+            owner_id=DEFAULT_OWNER,
             id="ep", url="http://127.0.0.1:9", scope="all", events=[], state=EndpointState.ENABLED, secret=b"s",
             created_at=moment,
         )  # fmt: skip
@@ -66,14 +68,14 @@ def now(store: Store, monkeypatch: pytest.MonkeyPatch) -> datetime:
 
 def _allow(**limits: object) -> None:
     always = Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=100, min_gap_s=0.0)
-    with wiring.machine.store.writing() as connection:
-        schedules.put(connection, replace(always, **limits))  # type: ignore[arg-type]  # as many types as fields
+    with wiring.machine.store.writing(scope="everything") as connection:
+        schedules.put(connection, DEFAULT_OWNER, replace(always, **limits))  # type: ignore[arg-type]  # as many types as fields
 
 
 def _add(name: str, created_at: datetime, *, parts: int = PARTS, review: bool = False) -> None:
     made = job(name, status=JobStatus.REVIEW if review else JobStatus.PUBLISHING, parts=parts)
     reasons: list[str] | None = [ReviewReason.REQUESTED] if review else None
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         jobs.create(connection, replace(made, created_at=created_at, review_reasons=reasons))
         for number in range(1, parts + 1):
             part = segment(number, job_id=name, status=SegmentStatus.READY)
@@ -123,12 +125,13 @@ def _move(part: int, at: datetime | None, *, following: bool = False) -> None:
 
 def _start() -> None:
     scheduling.tick(wiring.machine)
+    start_due()
 
 
 def _end(part: int, name: str = "job") -> None:
     """Publish a part that has started."""
     machine = wiring.machine
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         assert steps.claim(connection, _id(part, name), "m", "n", now=machine.now(), until=machine.now()) is not None
         assert steps.end(connection, _id(part, name), "m/n", PublicationStatus.PUBLISHED, now=machine.now())
         completion.after_publication(machine, connection, _id(part, name), "publication.published")
@@ -178,7 +181,7 @@ def test_a_held_part_is_skipped_and_those_after_it_go_on(now: datetime) -> None:
 
 def test_the_database_does_not_start_what_is_held(store: Store, now: datetime) -> None:
     _change(1, HOLD)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         assert not publication_queue.start(connection, _id(1), now)
 
 
@@ -202,7 +205,7 @@ def test_one_part_of_a_held_video_is_released(now: datetime) -> None:
 
 
 def test_a_retry_publishes_nothing_of_a_held_video(store: Store, now: datetime) -> None:
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         publication_queue.start(connection, _id(1), now)
         steps.fail_crashed(connection, _id(1), reason="crashed", now=now)
     _change_job(HOLD)
@@ -239,7 +242,7 @@ def test_of_a_hold_and_a_start_at_the_same_moment_one_counts(store: Store, now: 
                 refused.set()
 
         other = threading.Thread(target=hold)
-        with store.writing() as connection:  # nothing else is open on the account
+        with store.writing(scope="everything") as connection:  # nothing else is open on the account
             table = metadata.tables["publications"]
             others = table.update().where(table.c.id != _id(1, name), table.c.status.in_(["waiting", "publishing"]))
             connection.execute(others.values(status="cancelled"))
@@ -384,9 +387,9 @@ def test_a_far_time_does_not_expire(store: Store, now: datetime, monkeypatch: py
 
 def _etas() -> list[datetime]:
     """Return the times of the messages that start publications."""
-    query = "SELECT eta_ms FROM broker_messages WHERE actor = 'start_publications' ORDER BY id"
-    with closing(sqlite3.connect(wiring.machine.store.path)) as connection:
-        return [datetime.fromtimestamp(eta_ms / 1000, UTC) for (eta_ms,) in connection.execute(query)]
+    query = text("SELECT eta_ms FROM broker_messages WHERE actor = 'start_publications' ORDER BY id")
+    with wiring.machine.store.reading() as connection:
+        return [datetime.fromtimestamp(eta_ms / 1000, UTC) for eta_ms in connection.execute(query).scalars()]
 
 
 def test_an_old_time_starts_nothing_and_an_earlier_one_is_not_missed(
@@ -473,7 +476,7 @@ def test_released_videos_keep_the_pause_between_posts(now: datetime, monkeypatch
     """Their times have passed while they were held; they do not go out all at once."""
     _allow(min_gap_s=3600.0)
     _change_job(HOLD)
-    with wiring.machine.store.writing() as connection:
+    with wiring.machine.store.writing(scope="everything") as connection:
         accounts.pause(connection, "tiktok-1", now + HOUR, "until all are held")
     for name in ("second", "third"):
         _add(name, now + HOUR, parts=1)
@@ -526,7 +529,7 @@ def test_the_platforms_limit_and_pause_still_count(
     midnight = now + 12 * HOUR
     assert (_post(7, "younger").status, _post(7, "younger").due_at) == (PublicationStatus.WAITING, midnight)
     move_clock(monkeypatch, DAY)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         accounts.pause(connection, "tiktok-1", now + 2 * DAY, "the platform asked for it")
     _start()
     assert _post(7, "younger").due_at == now + 2 * DAY
@@ -541,7 +544,7 @@ def test_earlier_parts_must_be_out_or_skipped(store: Store, now: datetime) -> No
     _start()
     with _refused("earlier_part_waits"):
         _change(2, NOW)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         steps.fail_crashed(connection, _id(1), reason="crashed", now=now)
     with _refused("earlier_part_waits"):
         _change(2, NOW)
@@ -551,7 +554,7 @@ def test_earlier_parts_must_be_out_or_skipped(store: Store, now: datetime) -> No
 
 def test_an_account_that_goes_on_after_a_failure_publishes_the_next_at_once(store: Store, now: datetime) -> None:
     _change_job(HOLD)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         table = metadata.tables["publications"]
         connection.execute(table.update().where(table.c.id == _id(1)).values(status="failed"))
     assert publication_commands.set_after_failure(wiring.machine, "tiktok-1", AfterFailure.CONTINUE)
@@ -576,12 +579,12 @@ def test_what_is_held_is_released_by_now_and_held_again_by_a_hold(now: datetime)
 
 def test_it_is_published_at_once_when_it_is_rendered(store: Store, now: datetime) -> None:
     _add("busy", now - HOUR, parts=1)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         table = metadata.tables["job_segments"]
         connection.execute(table.update().where(table.c.id == "job-1").values(status=SegmentStatus.RENDERING))
     _change(1, NOW)
     assert (_post(1).status, _post(1, "busy").status) == (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         connection.execute(table.update().where(table.c.id == "job-1").values(status=SegmentStatus.READY))
     _end(1, "busy")
     assert _post(1).status is PublicationStatus.PUBLISHING
@@ -621,7 +624,7 @@ def test_a_new_question_withdraws_the_approval_of_parts(store: Store, now: datet
     _start()
     _change_job(HOLD)
     job_commands.approve(wiring.machine, "asked", [1])
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         assert reviews.require(connection, "asked", ReviewReason.SOUND_UNREADABLE)
     _end(1)
     assert _statuses("asked") == ["waiting"] * PARTS
@@ -645,7 +648,7 @@ def test_one_call_approves_what_a_restore_has_held(store: Store, now: datetime) 
     _add("asked", now - DAY, review=True)
     _add("approved", now - DAY, review=True)
     assert job_commands.approve(wiring.machine, "approved")
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         table = metadata.tables["publications"]
         connection.execute(table.update().where(table.c.status == "publishing").values(status="waiting"))
         restored = reviews.require_of_all(connection, ReviewReason.RESTORED)
@@ -656,8 +659,8 @@ def test_one_call_approves_what_a_restore_has_held(store: Store, now: datetime) 
     assert {one.status for one in restored} == {JobStatus.REVIEW}
     _start()
     assert not any("publishing" in _statuses(one.id) for one in restored)
-    assert job_commands.approve_restored(wiring.machine) == (5, 1)
-    assert job_commands.approve_restored(wiring.machine) == (0, 0)
+    assert job_commands.approve_restored(wiring.machine, DEFAULT_OWNER) == (5, 1)
+    assert job_commands.approve_restored(wiring.machine, DEFAULT_OWNER) == (0, 0)
     assert {one.id: _job(one.id).status.value for one in restored} == {
         "asked": "review", "approved": "publishing", "job": "publishing",
         "old0": "publishing", "old1": "publishing", "old2": "publishing",
@@ -671,9 +674,9 @@ def test_a_thousand_restored_jobs_are_approved_in_several_transactions(
     monkeypatch.setattr(job_commands, "JOBS_AT_A_TIME", 2)
     for number in range(4):
         _add(f"old{number}", now - DAY, parts=1)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         reviews.require_of_all(connection, ReviewReason.RESTORED)
-    assert job_commands.approve_restored(wiring.machine) == (5, 0)
+    assert job_commands.approve_restored(wiring.machine, DEFAULT_OWNER) == (5, 0)
 
 
 # Times
@@ -744,7 +747,7 @@ def test_a_kill_before_any_statement_of_a_decision_changes_nothing(store: Store,
     """Repeated after the kill, it has its effect once: the change, its events and its messages."""
     _change_job(HOLD)
     _change(1, RELEASE)
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         table = metadata.tables["publications"]
         connection.execute(table.update().where(table.c.id == _id(1)).values(status="waiting", started_at=None))
     wiring.machine.broker.flush_all()

@@ -17,6 +17,8 @@ from store import Store, accounts
 from store.states import AccountStatus
 from tests.store.rows import account
 
+ON_EVERY_ENGINE = True
+
 
 class Login:
     """A login's server that does something of ours before it answers."""
@@ -53,7 +55,7 @@ def _connect(store: Store, access_token: str, *, good_for: timedelta = timedelta
         expires_at=wiring.machine.now() + good_for,
         refresh_at=wiring.machine.now() - timedelta(1),
     )
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         made = replace(
             account(),
             tokens=tokens.encrypt(wiring.machine, held),

@@ -93,7 +93,7 @@ def test_ten_receivers_that_begin_to_hang_delay_nothing_else(network: Network, s
 def test_receivers_that_were_slow_share_a_few_threads(network: Network) -> None:
     for receiver in network.hanging:
         endpoint = network.run.endpoint(network.run.add(receiver.url))
-        with network.run.store.writing() as connection:
+        with network.run.store.writing(scope="everything") as connection:
             save_health(connection, replace(endpoint, last_duration_ms=webhook_queue.SLOW_MS + 1))
     network.run.emit()
     wait_for(lambda: network.in_flight() == THREADS["webhooks_slow"], "the slow threads to be busy")

@@ -8,6 +8,7 @@ from actors import wiring
 from actors.dispatch_webhook import dispatch_webhook
 from actors.flow import events, job_commands, webhook_queue
 from store import Store, jobs, webhooks
+from store.owners import DEFAULT_OWNER
 from store.states import DeliveryStatus
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 from tests.store.rows import job
@@ -22,19 +23,19 @@ class WebhookRun:
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             jobs.create(connection, job())
 
     def add(self, url: str, scope: str = "all", events: tuple[str, ...] = ()) -> str:
         """Add an endpoint; return its id."""
-        with self.store.writing() as connection:
+        with self.store.writing(scope="everything") as connection:
             return job_commands.add_endpoint(
-                wiring.machine, connection, url, scope=scope, events=list(events)
+                wiring.machine, connection, DEFAULT_OWNER, url, scope=scope, events=list(events)
             ).id  # fmt: skip
 
     def emit(self, kind: str = "job.created", count: int = 1) -> None:
         """Emit events about the job, in one transaction."""
-        with self.store.writing() as connection:
+        with self.store.writing(scope="everything") as connection:
             for _ in range(count):
                 self.clock.move(milliseconds=1)  # a real clock does not stand still
                 events.emit(wiring.machine, connection, kind, job())

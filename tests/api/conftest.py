@@ -155,7 +155,7 @@ def left() -> Callable[[], list[Path]]:
 
 def connect(context: Context, *platforms: str) -> None:
     """Let there be an account on each of these platforms."""
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for platform in platforms:
             account = rows.account(f"{platform}-1", platform)
             accounts.connect(connection, replace(account, tokens=tokens.encrypt(context, Tokens("access"))))

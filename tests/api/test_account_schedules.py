@@ -6,11 +6,12 @@ from datetime import datetime
 
 import pytest
 from falcon.testing import TestClient
+from sqlalchemy import update
 
 from actors.flow import platform_limits
 from api.context import Context
 from platforms.contract import QuotaAnswer
-from store import accounts, jobs, publications, segments
+from store import accounts, jobs, publications, segments, tables
 from store.states import JobStatus, SegmentStatus
 from tests.api.conftest import connect
 from tests.store import rows
@@ -20,7 +21,7 @@ PATH = "/accounts/tiktok-1/schedule"
 
 def _add_post(context: Context, account_id: str) -> None:
     """Add a job whose only part waits on one account of TikTok."""
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(account_id, status=JobStatus.PUBLISHING, parts=1))
         part = rows.segment(1, job_id=account_id, status=SegmentStatus.READY)
         segments.create(connection, [part])
@@ -56,7 +57,7 @@ def test_an_account_has_its_platforms_schedule_until_it_gets_its_own(client: Tes
 def test_scheduler_and_forecast_follow_the_schedule_of_the_account(client: TestClient, context: Context) -> None:
     """Two accounts of one platform; the forecast comes from another function than the scheduler's `due_at`."""
     connect(context, "tiktok")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, rows.account("tiktok-2"))
     for name in ("tiktok-1", "tiktok-2"):
         _add_post(context, name)
@@ -114,17 +115,15 @@ def test_the_metric_counts_the_posts_of_the_day_of_the_account(client: TestClien
     connect(context, "tiktok")
     client.simulate_put(PATH, json={"time_zone": "Pacific/Auckland", "max_per_day": 3, "min_gap_s": 0})
     for number, began in enumerate(("2026-11-22T10:00", "2026-11-22T10:59", "2026-11-22T11:01")):
-        with context.store.writing() as connection:
+        with context.store.writing(scope="everything") as connection:
             jobs.create(connection, rows.job(f"job{number}", status=JobStatus.PUBLISHING, parts=1))
             part = rows.segment(1, job_id=f"job{number}", status=SegmentStatus.READY)
             segments.create(connection, [part])
             post = rows.publication(part, rows.account("tiktok-1"))
             publications.create(connection, [post])
             began_at = datetime.fromisoformat(f"{began}:00+00:00")
-            connection.exec_driver_sql(
-                "UPDATE publications SET status = 'published', started_at = ? WHERE id = ?",
-                (began_at.strftime("%Y-%m-%d %H:%M:%S.000000"), post.id),
-            )
+            change = update(tables.publications).where(tables.publications.c.id == post.id)
+            connection.execute(change.values(status="published", started_at=began_at))
     text = client.simulate_get("/metrics").text
     assert 'vidprod_account_posts_remaining{account="tiktok-1",platform="tiktok"} 2.0' in text
 
@@ -138,12 +137,12 @@ def test_the_schedule_says_what_the_platform_itself_takes(client: TestClient, co
     of_app = {**documented, "posts": 100, "day_zone": "America/Los_Angeles"}
     assert client.simulate_get("/accounts/youtube-1/schedule").json["platform_limit"] == of_app
 
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         platform_limits.record(connection, "instagram-1", QuotaAnswer(25, 3), context.now())
     read = {**documented, "posts": 25, "others": 3, "read_at": "2026-11-22T12:00:00.000Z"}
     assert client.simulate_get(path).json["platform_limit"] == read
 
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         platform_limits.record(connection, "instagram-1", QuotaAnswer(reason="no permission"), context.now())
     refused = {**documented, "read_at": "2026-11-22T12:00:00.000Z", "reason": "no permission"}
     assert client.simulate_get(path).json["platform_limit"] == refused

@@ -10,6 +10,7 @@ from falcon.testing import TestClient
 from actors.flow.upload_windows import next_opening
 from api.context import Context
 from store import accounts, schedules
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import connect
 from tests.store import rows
 
@@ -33,7 +34,7 @@ def test_a_schedule_is_changed_for_some_platforms_and_kept_for_the_others(client
     assert after == before | {"tiktok": before["tiktok"] | change["tiktok"]}
     assert client.simulate_get("/schedule").json == after
     with context.store.reading() as connection:
-        assert [one.platform for one in schedules.list_all(connection)] == ["tiktok"]
+        assert list(schedules.of_owners(connection)) == [(DEFAULT_OWNER, "tiktok")]
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,11 @@ def test_a_window_ends_at_midnight_or_lasts_the_whole_day(client: TestClient, co
     again = client.simulate_put("/schedule", json={"tiktok": {"windows": answer.json["tiktok"]["windows"]}})
     assert again.json["tiktok"]["windows"] == answer.json["tiktok"]["windows"]
 
-    with context.store.writing() as connection:
-        [stored] = schedules.list_all(connection)
+    with context.store.writing(scope="everything") as connection:
+        [stored] = schedules.of_owners(connection).values()
         assert stored.windows == [["00:00", "00:00"], ["18:00", "00:00"]]
-        schedules.put(connection, replace(stored, windows=[["18:00", "18:00"]]))
-        [stored] = schedules.list_all(connection)
+        schedules.put(connection, DEFAULT_OWNER, replace(stored, windows=[["18:00", "18:00"]]))
+        [stored] = schedules.of_owners(connection).values()
     assert client.simulate_get("/schedule").json["tiktok"]["windows"] == [["00:00", "24:00"]]
     for hour in (3, 18, 23):
         assert next_opening(stored, rows.NOON.replace(hour=hour)) == rows.NOON.replace(hour=hour)
@@ -86,7 +87,7 @@ def test_a_window_ends_at_midnight_or_lasts_the_whole_day(client: TestClient, co
 
 def test_a_connected_account_shows_why_it_waits(client: TestClient, context: Context) -> None:
     connect(context, "tiktok")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.pause(connection, "tiktok-1", rows.NOON, "the platform asked for a pause")
 
     [shown] = client.simulate_get("/accounts").json["accounts"]

@@ -14,6 +14,7 @@ from actors.flow import forecast_snapshot, job_commands
 from api.context import Context
 from api.uploads.acceptance import ALL_OUT_BY
 from store import accounts, jobs, publications, schedules, segments
+from store.owners import DEFAULT_OWNER
 from store.schedules import Schedule
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from tests.api.conftest import VIDEO, connect
@@ -28,8 +29,8 @@ HOURLY = Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=10
 def hourly(context: Context) -> None:
     """One account of TikTok, and an hour between two posts."""
     connect(context, "tiktok")
-    with context.store.writing() as connection:
-        schedules.put(connection, HOURLY)
+    with context.store.writing(scope="everything") as connection:
+        schedules.put(connection, DEFAULT_OWNER, HOURLY)
 
 
 def _upload(client: TestClient, **fields: str) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def _status(client: TestClient, job_id: str) -> tuple[str | None, str | None]:
 
 
 def _plan(context: Context, job_id: str, parts: int) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.start(connection, job_id, context.now())
         assert jobs.set_plan(connection, job_id, facts={}, gaze_zero=None, segment_count=parts)
         made = [rows.segment(number, job_id=job_id, status=SegmentStatus.READY) for number in range(1, parts + 1)]
@@ -99,7 +100,7 @@ def test_without_an_account_nothing_goes_out(client: TestClient, context: Contex
     connect(context, "tiktok")
     answer = _upload(client, duration_s="100")
     assert answer["all_out_by"] is not None
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         [account] = accounts.list_all(connection)
         accounts.mark_unusable(connection, account.id, AccountStatus.RECONNECT, "expired", tokens=account.tokens)
     assert _status(client, answer["job_id"]) == (None, "account")
@@ -110,7 +111,7 @@ def test_the_status_has_it_while_something_waits(client: TestClient, context: Co
     job_id = _upload(client)["job_id"]
     _plan(context, job_id, 2)
     assert _status(client, job_id) == ("2026-11-22T13:01", None)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.pause(connection, "tiktok-1", clock() + timedelta(hours=5), "TikTok asked for it")
     assert _status(client, job_id) == ("2026-11-22T18:01", None)
     assert job_commands.cancel(context, job_id)
@@ -119,7 +120,7 @@ def test_the_status_has_it_while_something_waits(client: TestClient, context: Co
 
 @pytest.mark.usefixtures("hourly")
 def test_a_held_part_has_its_reason(client: TestClient, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PUBLISHING, parts=2))
         made = [rows.segment(number, status=SegmentStatus.READY) for number in (1, 2)]
         segments.create(connection, made)

@@ -36,7 +36,7 @@ CONTENTS = [bytes(range(256)) * 40, b"", os.urandom(3_000_000)]
 @pytest.fixture
 def directory(context: Context) -> Path:
     """Return the directory of a job with three parts that are ready, and one that is not."""
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, replace(rows.job(parts=4), title=TITLE))
         ready = [replace(rows.segment(number, status=SegmentStatus.READY), ended_at=MODIFIED) for number in (1, 2, 3)]
         segments.create(connection, [*ready, rows.segment(4, status=SegmentStatus.RENDERING)])

@@ -75,7 +75,7 @@ def addresses(context: Context) -> Iterator[str]:
 @pytest.fixture
 def deleted(context: Context) -> Context:
     """Return a context with a job whose files are deleted."""
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
         segments.create(connection, [rows.segment(1, status=SegmentStatus.READY)])
     return context
@@ -129,8 +129,8 @@ def test_each_address_is_a_page_while_the_database_is_unavailable(
     def unavailable(_: Store) -> None:
         raise DatabaseUnavailable("disk_error", "the disk reports an error")
 
-    monkeypatch.setattr(Store, "reading", unavailable)
-    monkeypatch.setattr(Store, "writing", unavailable)
+    monkeypatch.setattr(type(deleted.store), "reading", unavailable)
+    monkeypatch.setattr(type(deleted.store), "writing", unavailable)
     assert {200, 503} <= walk(deleted, client, methods=("GET",))
     found = ReadPage(client.simulate_get("/jobs").text)
     assert found.links == ["", "/"]
@@ -144,8 +144,8 @@ def test_each_address_is_a_page_after_an_error_of_ours(deleted: Context, monkeyp
     def broken(_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Store, "reading", broken)
-    monkeypatch.setattr(Store, "writing", broken)
+    monkeypatch.setattr(type(deleted.store), "reading", broken)
+    monkeypatch.setattr(type(deleted.store), "writing", broken)
     monkeypatch.setattr(HealthChecks, "run", broken)
     assert {200, 500} <= walk(deleted, client, methods=("GET",))
     assert "secret" not in client.simulate_get("/jobs").text
@@ -234,7 +234,7 @@ def test_the_address_of_a_status_leads_to_the_page_of_the_job(deleted: Context) 
 
 
 def test_data_is_shown_as_text(deleted: Context) -> None:
-    with deleted.store.writing() as connection:
+    with deleted.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job("<script>alert(1)</script>"))
     answer = browser(deleted).simulate_get("/jobs")
     check_page(answer.text, answer.headers, "/jobs")

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from falcon.testing import TestClient
+from sqlalchemy import update
 
 from api.context import Context
 from api.resources import calendar, waiting_words
-from store import accounts, calendar_rows, jobs, platform_states, publications, schedules, segments
+from store import accounts, calendar_rows, jobs, platform_states, publications, schedules, segments, tables
+from store.owners import DEFAULT_OWNER
 from store.platform_states import PlatformState
 from store.schedules import Schedule
 from store.states import AccountStatus, JobStatus, PublicationStatus, ReviewReason, SegmentStatus, WaitsFor
@@ -24,21 +26,19 @@ HOURLY = Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=10
 def _add(context: Context, name: str, parts: int, *, account_id: str = "tiktok-1", **changes: Any) -> None:
     """Add a job whose parts are ready, and wait on one account; an hour lies between two posts."""
     owner = rows.account(account_id)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, owner)
         jobs.create(connection, replace(rows.job(name, status=JobStatus.PUBLISHING, parts=parts), **changes))
         made = [rows.segment(number, job_id=name, status=SegmentStatus.READY) for number in range(1, parts + 1)]
         segments.create(connection, made)
         publications.create(connection, [rows.publication(part, owner) for part in made])
-        schedules.put(connection, HOURLY)
+        schedules.put(connection, DEFAULT_OWNER, HOURLY)
 
 
 def _publish(context: Context, publication_id: str, began_at: datetime) -> None:
-    with context.store.writing() as connection:
-        connection.exec_driver_sql(
-            "UPDATE publications SET status = 'published', started_at = ?, link = 'https://x.example/1' WHERE id = ?",
-            (began_at.strftime("%Y-%m-%d %H:%M:%S.000000"), publication_id),
-        )
+    with context.store.writing(scope="everything") as connection:
+        change = update(tables.publications).where(tables.publications.c.id == publication_id)
+        connection.execute(change.values(status="published", started_at=began_at, link="https://x.example/1"))
 
 
 def _get(client: TestClient, **params: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def test_an_entry_has_what_a_page_shows(client: TestClient, context: Context, cl
 def test_what_nobody_can_know_is_undated_with_its_reason(client: TestClient, context: Context) -> None:
     _add(context, "unapproved", 1, review_reasons=[ReviewReason.REQUESTED])
     _add(context, "stopped", 1, account_id="tiktok-2")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         reason = "the login has expired"
         accounts.mark_unusable(connection, "tiktok-2", AccountStatus.RECONNECT, reason, tokens=b"sealed")
     found = _get(client)
@@ -116,7 +116,7 @@ def test_what_nobody_can_know_is_undated_with_its_reason(client: TestClient, con
 def test_an_outage_is_named_by_its_own_words(client: TestClient, context: Context, clock: Clock) -> None:
     _add(context, "job", 1)
     until = clock() + timedelta(hours=1)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         out = PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=until, reason="TikTok answers 503")
         platform_states.put(connection, out)
     [entry] = _get(client)["days"][0]["entries"]
@@ -212,13 +212,16 @@ def test_all_reasons_have_words(waits_for: WaitsFor) -> None:
     assert "{" not in text
 
 
+@pytest.mark.sqlite_only("a server plans by its statistics")
 def test_the_starts_of_a_time_are_found_by_the_index(context: Context, clock: Clock) -> None:
     _add(context, "job", 1)
     _publish(context, "job-1-tiktok-1", clock())
     with context.store.reading() as connection:
         with query_cost.traced(connection) as statements:
-            found = calendar_rows.started(connection, clock() - timedelta(days=1), clock() + timedelta(days=1), 10)
-            assert calendar_rows.waiting_ids(connection, 10) == []
+            found = calendar_rows.started(
+                connection, DEFAULT_OWNER, clock() - timedelta(days=1), clock() + timedelta(days=1), 10
+            )
+            assert calendar_rows.waiting_ids(connection, DEFAULT_OWNER, 10) == []
         plans = query_cost.query_plans(connection, statements)
     assert [post.status for post in found] == [PublicationStatus.PUBLISHED]
     assert any("publications_by_start (account_id=? AND started_at>? AND started_at<?)" in line for line in plans)

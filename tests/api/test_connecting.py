@@ -15,6 +15,7 @@ from api.http import connect_cookie, problem_page
 from api.http.connect_cookie import MAX_DELETED, MAX_PENDING
 from api.http.problems import Problem
 from store import Store, accounts
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import AUTH, sign_in, with_settings
 from tests.api.visitor import PREFIX, Visitor
 from tests.support.clock import Clock
@@ -150,7 +151,7 @@ def test_a_forged_cookie_is_refused(visitor: Visitor, sealed: str) -> None:
 
 def test_other_sealed_values_are_no_logins(visitor: Visitor, registered: Context) -> None:
     """A ticket is in an address, which may be known to others; as a cookie it must not count."""
-    login = connect_cookie.begin("tiktok", "tiktok", registered.now())
+    login = connect_cookie.begin(DEFAULT_OWNER, "tiktok", "tiktok", registered.now())
     ticket = connect_cookie.create_ticket(registered.sealer, login, "").partition("ticket=")[2].replace("%3D", "=")
     assert connect_cookie.read_ticket(registered.sealer, ticket, "tiktok", registered.now()) == login
 

@@ -14,11 +14,14 @@ from api import damage_check
 from api.context import Context
 from api.damage_check import DamageCheck
 from broker import WriteLock
-from store import DatabaseUnavailable, Store
+from store import DatabaseUnavailable
+from store.sqlite import SqliteStore
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.sqlite_only("a server checks its own files")
 
-class _BlockedStore(Store):
+
+class _BlockedStore(SqliteStore):
     """A store whose check blocks until a file exists, and counts the checks."""
 
     checks = 0

@@ -12,6 +12,7 @@ from falcon.testing import TestClient
 from actors.flow import job_commands
 from api.context import Context
 from store import accounts, jobs, publications, schedules, segments
+from store.owners import DEFAULT_OWNER
 from store.publication_queue import start
 from store.schedules import Schedule
 from store.states import AccountStatus, JobStatus, PublicationStatus, ReviewReason, SegmentStatus
@@ -25,7 +26,7 @@ def _add(context: Context, name: str, parts: int, *, age_h: float = 0.0, **chang
     """Add a job whose parts are ready, and wait on one account."""
     owner = rows.account()
     created_at = context.now() - timedelta(hours=age_h)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, owner)
         usual = replace(rows.job(name, status=JobStatus.PUBLISHING, parts=parts), created_at=created_at)
         jobs.create(connection, replace(usual, **changes))
@@ -34,7 +35,7 @@ def _add(context: Context, name: str, parts: int, *, age_h: float = 0.0, **chang
         posts = [replace(rows.publication(part, owner), created_at=created_at) for part in made]
         publications.create(connection, posts)
         rules = Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=10, min_gap_s=GAP_S)
-        schedules.put(connection, rules)
+        schedules.put(connection, DEFAULT_OWNER, rules)
 
 
 def _waits(client: TestClient, name: str) -> list[tuple[str | None, str | None]]:
@@ -58,7 +59,7 @@ def test_every_waiting_post_has_its_time_and_the_job_its_last(client: TestClient
         "next_at": "2026-11-22T12:00:00.000Z",
         "last_at": "2026-11-22T14:00:00.000Z",
     }
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         start(connection, "job-1-tiktok-1", context.now())
     assert _waits(client, "job") == [(None, None), ("13:00", "earlier_part"), ("14:00", "earlier_part")]
     assert _summary(client, "job")["phase"] == "publishing"
@@ -77,7 +78,7 @@ def test_a_job_that_waits_for_its_time_is_scheduled(client: TestClient, context:
 
 def test_a_job_that_waits_for_a_person_is_blocked(client: TestClient, context: Context) -> None:
     _add(context, "job", 2)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.mark_unusable(connection, "tiktok-1", AccountStatus.RECONNECT, "expired", tokens=b"sealed")
     assert _waits(client, "job") == [(None, "account"), (None, "account")]
     assert _summary(client, "job") == {"phase": "blocked", "next_at": None, "last_at": None}

@@ -212,7 +212,7 @@ def test_a_full_disk_without_ballast_is_a_503_and_not_a_500(
     serve: Callable[[], str], small: Context, disk: SmallDisk
 ) -> None:
     """The room that it gave may be used up, too. Reading goes on, and so does everything once there is room."""
-    with small.store.writing() as opened:
+    with small.store.writing(scope="everything") as opened:
         jobs.create(opened, rows.job())
     root = serve()
     (disk.path / "ballast").unlink()

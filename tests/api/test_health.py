@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 from falcon.testing import Result, TestClient
+from pydantic import SecretStr
 
 from actors import kernel_clock, wiring
 from actors.disk import Sizes
@@ -41,7 +43,7 @@ CONNECTING = {"requests", "urllib3", "charset_normalizer", "idna", "certifi", "r
 
 
 def tick(context: Context, clock: Clock) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         heartbeats.record(connection, "scheduler", clock(), clock.boot_time())
 
 
@@ -56,6 +58,21 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
     assert set(answer.json["checks"]) == expected
 
 
+@pytest.mark.parametrize(("relays", "is_missing"), [(0, True), (2, False)])
+def test_health_counts_the_relays_of_a_transport_and_stays_green(
+    context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch, relays: int, *, is_missing: bool
+) -> None:
+    tick(context, clock)
+    found = [SimpleNamespace(queues=(".relay",))] * relays + [SimpleNamespace(queues=("media",))]
+    monkeypatch.setattr(context.broker.admin, "consumers", lambda: found)
+    settings = context.settings.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")})
+    answer = TestClient(create_app(replace(context, settings=settings))).simulate_get("/health")
+    assert answer.status_code == 200
+    check = answer.json["checks"]["relay"]
+    assert (check["ok"], check["relays"], "detail" in check) == (True, relays, is_missing)
+
+
+@pytest.mark.sqlite_only("a server has its own backups")
 def test_health_tells_the_age_of_the_last_backup_and_stays_green(
     client: TestClient, context: Context, clock: Clock, tmp_path: Path
 ) -> None:
@@ -145,10 +162,12 @@ def test_health_is_red_when_work_waits_and_nobody_does_it(
     assert (answer.status_code, answer.json["checks"]["workers"]["ok"]) == (status, status == 200)
 
 
+@pytest.mark.sqlite_only("a server has no write lock")
 def test_health_is_red_when_the_write_lock_is_not_released(
     client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tick(context, clock)
+    assert context.broker.write_lock is not None
     with context.broker.write_lock:
         held = client.simulate_get("/health")
         assert held.status_code == 200
@@ -159,8 +178,10 @@ def test_health_is_red_when_the_write_lock_is_not_released(
     assert f"process {os.getpid()}" in answer.json["checks"]["write_lock"]["detail"]
 
 
+@pytest.mark.sqlite_only("a server has no write lock")
 def test_the_time_of_the_write_lock_counts_only_while_it_is_held(context: Context) -> None:
     lock = context.broker.write_lock
+    assert lock is not None
     with lock:
         assert lock.held_s() > 0
     assert lock.held_s() == 0
@@ -194,7 +215,7 @@ def test_health_is_red_and_still_answers_without_a_database(
 def test_metrics_tell_what_the_store_and_the_queue_hold(client: TestClient, context: Context, clock: Clock) -> None:
     tick(context, clock)
     connect(context, "tiktok")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
         wiring.machine.send("split", "job")
     clock.move(seconds=5)
@@ -215,7 +236,7 @@ def test_metrics_tell_what_the_store_and_the_queue_hold(client: TestClient, cont
 
 
 def test_metrics_have_a_histogram_of_the_durations_of_each_stage(client: TestClient, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for duration_s in (40.0, 70.0, 9999.0):
             stage_durations.observe(connection, stage_durations.RENDER, duration_s)
 
@@ -376,7 +397,7 @@ def test_health_is_red_while_the_clock_is_behind_the_database(
         tick(context, clock)
     else:
         clock.correct(seconds=(rows.NOON - clock()).total_seconds())
-        with context.store.writing() as connection:
+        with context.store.writing(scope="everything") as connection:
             jobs.create(connection, rows.job())
     clock.correct(minutes=-59)
     assert client.simulate_get("/health").json["checks"]["clock"]["ok"]
@@ -393,7 +414,7 @@ def test_a_job_of_a_clock_that_was_ahead_keeps_no_machine_away_for_hours(
     """NTP has put the clock right since; only the job's time is wrong."""
     monkeypatch.setattr(kernel_clock, "read", lambda: (0, 0.0))
     clock.correct(seconds=(rows.NOON - clock()).total_seconds())
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
     clock.correct(hours=-6)
     tick(context, clock)
@@ -430,7 +451,7 @@ def test_health_counts_accounts_that_cannot_publish_and_stays_green(
     """A creator's login is no reason to take the API from the network; anybody may ask, so no account is named."""
     tick(context, clock)
     known = replace(rows.account(), tokens=context.sealer.seal({}), **change)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, known)
     clock.correct(seconds=(rows.NOON - clock()).total_seconds() + 600)
     tick(context, clock)

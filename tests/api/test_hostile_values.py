@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-import dramatiq
 import pytest
 import requests
 from falcon.testing import Result, TestClient
@@ -18,18 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import settings
-from actors import wiring
 from actors.disk import Disk
 from api.app import create_app
 from api.context import Context
 from api.http import json_values
 from api.http.numbers import MAX_INTEGER, parse_integer
 from api.resources import openapi
-from broker import SqliteBroker
 from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, KEY, VIDEO, with_settings
 from tests.api.test_server import answer, connection, head
 from tests.store import rows
+from tests.support.dead_letters import make_dead_letter
 
 DEFAULTS = settings.read({})
 
@@ -204,13 +201,7 @@ def test_a_dead_letter_with_any_argument_is_listed_and_can_be_tried_again(
     client: TestClient, context: Context, actor: str, argument: Any
 ) -> None:
     """Messages of older versions, or of a program gone wrong, lie in the same table as ours."""
-    context.broker.enqueue(dramatiq.Message("network", actor, (argument,), {}, {}))
-    with closing(SqliteBroker(wiring.machine.settings.database_path.resolve())) as worker:
-        worker.declare_queue("network")
-        consumer = worker.consume("network", timeout=10_000)
-        message = next(consumer)
-        assert message is not None
-        consumer.nack(message)
+    make_dead_letter(context, "network", actor, argument)
 
     [letter] = client.simulate_get("/dead-letters").json["dead_letters"]
     assert client.simulate_post(f"/dead-letters/{letter['id']}/retry").status_code in {202, 409}
@@ -218,7 +209,7 @@ def test_a_dead_letter_with_any_argument_is_listed_and_can_be_tried_again(
 
 def test_a_name_cut_in_the_middle_of_a_sign_is_stored_and_shown(client: TestClient, context: Context) -> None:
     """Platforms cut names at so many UTF-16 units, which may leave half an emoji."""
-    with context.store.writing() as opened:
+    with context.store.writing(scope="everything") as opened:
         accounts.connect(opened, rows.account("a\ud83d", "tiktok"))
         jobs.create(opened, replace(rows.job("job"), facts={"warnings": ["\ud83d", float("inf")]}))
 
@@ -233,7 +224,7 @@ def test_sizes_beyond_32_bits_are_taken_and_shown(
 ) -> None:
     monkeypatch.setattr(Disk, "room_bytes", 2**50)
     monkeypatch.setattr(Disk, "capacity_bytes", 2**50)
-    with context.store.writing() as opened:
+    with context.store.writing(scope="everything") as opened:
         jobs.create(opened, replace(rows.job("job"), size_bytes=2**40))
         segments.create(opened, [replace(rows.segment(1), size_bytes=2**33)])
     root = serve(max_upload_size=2**42)

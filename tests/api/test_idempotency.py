@@ -29,6 +29,7 @@ from api.uploads import acceptance
 from api.uploads.upload import stored_answer
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
+from store.owners import DEFAULT_OWNER
 from tests.actors.queues import change_machine
 from tests.api.conftest import AUTH, KEY, OTHER_KEY, VIDEO, connect, serving, with_settings
 from tests.api.test_server import END, FORM, answer, connection, head
@@ -57,7 +58,7 @@ def upload(
 
 def count_jobs(context: Context) -> int:
     with context.store.reading() as opened:
-        return len(jobs.page(opened, limit=100))
+        return len(jobs.page(opened, DEFAULT_OWNER, limit=100))
 
 
 def count_keys(context: Context) -> int:
@@ -183,7 +184,7 @@ def test_expired_keys_are_purged_by_the_cleanup(
 ) -> None:
     """When no second copy of their uploads can be in lost+found any more."""
     change_machine(monkeypatch, now=clock)
-    with context.store.writing() as opened:
+    with context.store.writing(scope="everything") as opened:
         for name, hours in (("old", 0), ("young", 1)):
             expires_at = clock() + timedelta(hours=hours, days=-context.settings.lost_found_days)
             stored = StoredAnswer(

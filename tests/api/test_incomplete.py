@@ -24,13 +24,15 @@ from api.context import Context
 from api.uploads import incomplete
 from api.uploads.file import RECORD_INCOMING, UploadFile
 from broker import SqliteBroker
-from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs, tables
+from store import CommitUnclear, DatabaseReplaced, DatabaseUnavailable, jobs, tables
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
+from store.sqlite import SqliteStore
 from tests.api.conftest import AUTH, VIDEO, serving
 from tests.api.test_health import tick
 from tests.store import rows
 from tests.support.clock import Clock
+from tests.support.machine_database import sqlite_path
 
 ONE, TWO = "job_" + "1" * 32, "job_" + "2" * 32
 SECRET = "https://hooks.example/x?token=hush"
@@ -60,7 +62,7 @@ def test_an_upload_whose_file_was_deleted_early_is_not_incomplete(client: TestCl
     job_id = post(client).json["job_id"]
     directory = context.settings.uploads_dir / job_id
     (directory / lost_found.ACCEPTED_MARK).unlink()
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.execute(tables.jobs.update().values(source_deleted_at=rows.NOON))
     delete_files.fn(job_id, "source")
     assert {path.name for path in directory.iterdir()} == {"upload.json", "source-deleted"}
@@ -120,7 +122,7 @@ def _lay(context: Context, name: str, *files: str) -> Path:
 def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns(context: Context, name: str) -> None:
     _lay(context, "job_known", "source")
     _lay(context, name, "source", "upload.json")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job("job_known"))
 
     assert incomplete.delete_incomplete(context) == 0
@@ -217,6 +219,29 @@ def test_an_error_that_hides_whether_it_was_committed_deletes_no_file_of_a_job(
     assert len(uploads(context)) == (2 if committed else 0)
 
 
+def test_an_upload_whose_commit_is_unclear_is_kept_and_makes_one_job(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction was committed, but the answer to its COMMIT was lost: with the same key, the client repeats."""
+    real = job_commands.accept
+
+    def accept(machine: Machine, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
+        real(machine, job, answer)
+        raise CommitUnclear("751")
+
+    monkeypatch.setattr(job_commands, "accept", accept)
+    headers = {"Content-Type": "multipart/form-data; boundary=B", "Idempotency-Key": "of-the-upload"}
+    first = client.simulate_post("/upload", body=form(), headers=headers)
+    assert (first.status_code, first.json["reason"]) == (503, "commit_unclear")
+    assert (int(first.headers["Retry-After"]), "nothing was changed" in first.json["detail"]) == (60, False)
+    assert len(uploads(context)) == 2
+    monkeypatch.setattr(job_commands, "accept", real)
+    second = client.simulate_post("/upload", body=form(), headers=headers)
+    assert (second.status_code, second.headers["Idempotent-Replayed"]) == (202, "true")
+    with context.store.reading() as connection:
+        assert sum(jobs.count_by_status(connection).values()) == 1
+
+
 @pytest.mark.logs_errors
 @pytest.mark.parametrize("error", [DatabaseUnavailable("disk_error", "x"), RuntimeError("x"), OSError(24, "x")])
 def test_a_file_stays_when_nobody_can_tell_whether_it_was_accepted(
@@ -245,7 +270,7 @@ def own(context: Context, tmp_path: Path, clock: Clock) -> Iterator[Context]:
     broker = SqliteBroker(path, if_replaced="refuse")
     for queue in wiring.machine.broker.queues:
         broker.declare_queue(queue)
-    store = Store(path, write_lock=broker.write_lock, joining=broker.joining)
+    store = SqliteStore(path, write_lock=broker.write_lock, joining=broker.joining)
     store.migrate()
     settings = context.settings.model_copy(update={"data_dir": path.parent})
     made = replace(context, store=store, broker=broker, settings=settings)
@@ -274,13 +299,13 @@ def test_a_replaced_database_turns_health_red_and_every_call_is_refused(
 ) -> None:
     client = TestClient(create_app(own), headers=AUTH)
     assert client.simulate_get("/health").json["status"] == "ok"
-    lose(own.store.path)
+    lose(sqlite_path(own.store))
 
     health = client.simulate_get("/health")
     assert (health.status_code, health.json["status"]) == (503, "failing")
     assert health.json["checks"]["database"]["reason"] == "replaced"
     assert "restart the machine" in health.json["checks"]["database"]["detail"]
-    assert str(own.store.path) not in health.text  # anybody may read this
+    assert own.store.name not in health.text  # anybody may read this
     for method, path in (
         ("GET", "/jobs"),
         ("GET", "/status/x"),
@@ -301,7 +326,7 @@ def test_a_replaced_database_turns_health_red_and_every_call_is_refused(
 def test_an_upload_is_refused_before_its_body_where_nothing_would_remember_it(own: Context) -> None:
     with serving(own) as root:
         own.store.check()
-        _delete(own.store.path)
+        _delete(sqlite_path(own.store))
         headers = {"Content-Type": "multipart/form-data; boundary=B", **AUTH}
         answer = requests.post(f"{root}/upload", data=form(), headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
@@ -316,7 +341,7 @@ def test_an_upload_that_went_into_a_dead_file_is_refused_and_its_file_stays(
 
     def create(connection: object, job: Job) -> None:
         real(connection, job)  # type: ignore[arg-type]  # as it comes
-        _replace(own.store.path)
+        _replace(sqlite_path(own.store))
 
     monkeypatch.setattr(jobs, "create", create)
     changed = replace(context, store=own.store)
@@ -359,7 +384,7 @@ def test_a_damaged_database_turns_health_red_and_names_the_check(
 ) -> None:
     """Also with connections open, whose caches are still right."""
     client = TestClient(create_app(own), headers=AUTH)
-    with own.store.writing() as connection:
+    with own.store.writing(scope="everything") as connection:
         for number in range(30):
             jobs.create(connection, rows.job(f"{number}"))
         connection.connection.driver_connection  # noqa: B018 (it is open)
@@ -368,7 +393,7 @@ def test_a_damaged_database_turns_health_red_and_names_the_check(
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     if warm:
         assert client.simulate_get("/health").status_code == 200
-    damage(own.store.path)
+    damage(sqlite_path(own.store))
 
     health = client.simulate_get("/health")
 

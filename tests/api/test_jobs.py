@@ -39,7 +39,7 @@ def post(segment: Segment, status: PublicationStatus = PublicationStatus.WAITING
 def remember(
     context: Context, job: Job, parts: list[Segment] | None = None, posts: list[Publication] | None = None
 ) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, rows.account())
         jobs.create(connection, job)
         segments.create(connection, parts or [])
@@ -122,7 +122,7 @@ def test_the_status_answers_304_until_something_changes(client: TestClient, cont
     again = client.simulate_get("/status/job", headers=known)
     assert (again.status_code, again.content) == (304, b"")
 
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         segments.claim(connection, "job-1", "attempt", rows.NOON)
         segments.set_progress(connection, "job-1", "attempt", 0.5)
     changed = client.simulate_get("/status/job", headers=known)
@@ -193,7 +193,7 @@ def test_progress_without_parts_is_nothing_or_all(status: JobStatus, expected: f
 
 
 def test_the_list_goes_on_where_its_page_ended(client: TestClient, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for number in range(5):
             jobs.create(connection, rows.job(f"job-{number}", minutes=number // 2))
 

@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 from falcon.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from actors import machine_memory, wiring
 from actors.disk import Disk
@@ -23,6 +23,7 @@ from store import accounts, heartbeats, jobs, publications, segments, stage_dura
 from store.states import AccountStatus, DeliveryStatus, PublicationStatus
 from tests.store import rows
 from tests.support.clock import Clock
+from tests.support.dead_letters import make_dead_letter
 
 MONITORING = Path(__file__).resolve().parents[2] / "scripts/monitoring"
 RULES: dict[str, dict[str, Any]] = {  # Any: YAML
@@ -66,8 +67,8 @@ def _queue_waits(queue_actor: str, seconds: float) -> Callable[[Context, Clock],
     def change(context: Context, clock: Clock) -> None:
         del clock
         wiring.machine.send(queue_actor, "job")
-        with context.store.writing() as connection:
-            connection.exec_driver_sql("UPDATE broker_messages SET eta_ms = eta_ms - ?", (round(seconds * 1000),))
+        with context.store.writing(scope="everything") as connection:
+            connection.execute(text("UPDATE broker_messages SET eta_ms = eta_ms - :ms"), {"ms": round(seconds * 1000)})
 
     return change
 
@@ -75,21 +76,19 @@ def _queue_waits(queue_actor: str, seconds: float) -> Callable[[Context, Clock],
 def _sql(statement: str) -> Callable[[Context, Clock], None]:
     def change(context: Context, clock: Clock) -> None:
         del clock
-        with context.store.writing() as connection:
+        with context.store.writing(scope="everything") as connection:
             connection.exec_driver_sql(statement)
 
     return change
 
 
-DEAD = """
-    INSERT INTO broker_dead
-        (queue, broker_priority, actor_priority, message_id, actor, body, sent_ms, died_ms, attempts, error)
-    VALUES ('media', 0, 0, 'm', 'gaze', x'7b7d', 0, 0, 1, 'error')
-"""
+def _dead_letter(context: Context, clock: Clock) -> None:
+    del clock
+    make_dead_letter(context, "media", "gaze", "part")
 
 
 def _late_delivery(context: Context, clock: Clock) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         at = clock() - timedelta(seconds=901)
         _insert(connection, "endpoints", id="e", url="https://x.test", scope="all", events=[], state="enabled",
                 secret=context.sealer.seal("x"), created_at=at)  # fmt: skip
@@ -100,7 +99,7 @@ def _late_delivery(context: Context, clock: Clock) -> None:
 
 
 def _late_notice(context: Context, clock: Clock) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         at = clock() - timedelta(seconds=901)
         _insert(connection, "notices", id="n", subject="test", kind="test", status="sent", created_at=at, due_at=at)
         _insert(connection, "notice_deliveries", id="d", notice_id="n", target="t", status="waiting", next_at=at)
@@ -113,7 +112,7 @@ def _insert(connection: Connection, table: str, **values: Any) -> None:  # Any: 
 def _account(**values: Any) -> Callable[[Context, Clock], None]:  # Any: columns
     def change(context: Context, clock: Clock) -> None:
         del clock
-        with context.store.writing() as connection:
+        with context.store.writing(scope="everything") as connection:
             connection.execute(tables.accounts.update().values(**values))
 
     return change
@@ -121,12 +120,12 @@ def _account(**values: Any) -> Callable[[Context, Clock], None]:  # Any: columns
 
 def _outcome_unknown(context: Context, clock: Clock) -> None:
     del clock
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.execute(tables.publications.update().values(status=PublicationStatus.OUTCOME_UNKNOWN))
 
 
 def _outage(context: Context, clock: Clock) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         _insert(connection, "platform_states", platform="tiktok", failures_in_a_row=3, since=clock(),
                 paused_until=clock() + timedelta(hours=1))  # fmt: skip
 
@@ -136,7 +135,7 @@ CHANGES: dict[str, Callable[[Context, Clock], None]] = {
     "VidprodSchedulerSilent": _wait_s(181),
     "VidprodQueueStuck": _queue_waits("start_publications", 301),
     "VidprodRenderingLate": _queue_waits("split", 21601),
-    "VidprodDeadLetters": _sql(DEAD),
+    "VidprodDeadLetters": _dead_letter,
     "VidprodQueuePaused": _sql("INSERT INTO broker_paused VALUES ('media', 0)"),
     "VidprodBackupLate": _wait_s(172801),
     "VidprodLoginExpires": _account(refresh_expires_at=rows.NOON + timedelta(days=6)),
@@ -160,7 +159,7 @@ def well(context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Con
     monkeypatch.setattr(Disk, "free_bytes", property(lambda _: 2**40))
     monkeypatch.setattr(machine_memory, "free_bytes", lambda: 2**30)
     part, owner = rows.segment(1), rows.account()
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for name in ("scheduler", "backup"):
             heartbeats.record(connection, name, clock(), clock.boot_time())
         jobs.create(connection, rows.job())
@@ -176,7 +175,10 @@ def well(context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Con
     return context
 
 
-@pytest.mark.parametrize("alert", sorted(RULES.keys() - OF_PROMETHEUS))
+LOCK_ALERT = pytest.param("VidprodWriteLockHeld", marks=pytest.mark.sqlite_only("a server has no write lock"))
+
+
+@pytest.mark.parametrize("alert", [*sorted(RULES.keys() - OF_PROMETHEUS - {"VidprodWriteLockHeld"}), LOCK_ALERT])
 def test_each_alert_fires_for_its_reason_and_not_before(
     alert: str,
     well: Context,
@@ -199,14 +201,13 @@ def test_each_alert_fires_for_its_reason_and_not_before(
 
 
 def test_dashboard_and_alerts_use_only_metrics_that_exist(well: Context, client: TestClient) -> None:
-    del well
     text = client.simulate_get("/metrics").text
     declared = {name for family in text_string_to_metric_families(text) for name in _names(family)}
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     expressions += [rule["expr"] for name, rule in RULES.items() if name not in OF_PROMETHEUS]
     used = {name for expression in expressions for name in _METRIC.findall(expression)}
-    assert used - declared == set()
+    assert used - declared == (set() if well.broker.write_lock else {"vidprod_write_lock_held_seconds"})
     assert len(used) > 15
 
 

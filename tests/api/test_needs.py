@@ -12,6 +12,7 @@ from actors.flow import job_commands
 from api.context import Context
 from api.resources.needs import DRAFTS_LAST
 from store import accounts, jobs, publications, segments
+from store.owners import DEFAULT_OWNER
 from store.states import AccountStatus, EndpointState, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import endpoints
 from tests.api.conftest import AUTH
@@ -28,7 +29,7 @@ def kinds(client: TestClient) -> list[tuple[str, str]]:
 def store_post(context: Context, status: PublicationStatus, **changes: object) -> None:
     owner, now = rows.account(), context.now()
     part = rows.segment(1, status=SegmentStatus.READY)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, owner)
         jobs.create(connection, replace(rows.job(status=JobStatus.PUBLISHING, parts=1), caption="#calm"))
         segments.create(connection, [part])
@@ -79,7 +80,7 @@ def test_a_draft_has_the_caption_that_it_was_sent_with(client: TestClient, conte
 def test_a_draft_is_listed_for_a_week(client: TestClient, context: Context) -> None:
     store_post(context, PublicationStatus.ACTION_NEEDED, ended_at=context.now() - DRAFTS_LAST + timedelta(hours=1))
     assert kinds(client) == [("draft", "job-1-tiktok-1")]
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE publications SET ended_at = '2020-01-01 00:00:00.000000'")
     assert kinds(client) == []
 
@@ -87,7 +88,7 @@ def test_a_draft_is_listed_for_a_week(client: TestClient, context: Context) -> N
 def test_what_failed_is_listed_while_it_can_be_retried(client: TestClient, context: Context) -> None:
     store_post(context, PublicationStatus.FAILED)
     assert kinds(client) == [("post_failed", "job-1-tiktok-1")]
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE jobs SET files_deleted_at = '2026-11-22 12:00:00.000000'")
     assert kinds(client) == []
 
@@ -100,7 +101,7 @@ def test_videos_that_failed_or_wait_for_approval_are_listed(client: TestClient, 
     stopped = replace(rows.job("stopped", minutes=5, status=JobStatus.CANCELLED), review_reasons=["requested"])
     broken = replace(rows.job("broken", minutes=6, status=JobStatus.FAILED), error="it is no video", error_code="x")
     partly = rows.job("partly", minutes=7)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for job in (silent, seen, early, approved, stopped, broken, partly):
             jobs.create(connection, job)
         segments.create(connection, [rows.segment(n, job_id="partly", status=SegmentStatus.FAILED) for n in (1, 2)])
@@ -118,11 +119,14 @@ def test_accounts_and_endpoints_in_trouble_are_listed(client: TestClient, contex
     broken = replace(rows.account("broken"), status=AccountStatus.RECONNECT, reason="the login has expired")
     refused = replace(rows.account("refused", "youtube"), status=AccountStatus.REFUSED)
     gone = replace(rows.account("gone", "instagram"), status=AccountStatus.DISCONNECTED)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for account in (broken, refused, gone, rows.account("well")):
             accounts.connect(connection, account)
         urls = ("https://a.example.com/", "https://b.example.com/")
-        lost, paused = (job_commands.add_endpoint(context, connection, url, scope="all", events=[]).id for url in urls)
+        lost, paused = (
+            job_commands.add_endpoint(context, connection, DEFAULT_OWNER, url, scope="all", events=[]).id
+            for url in urls
+        )
         for endpoint_id, code in ((lost, "failing"), (paused, "requested")):
             connection.execute(
                 endpoints.update()

@@ -15,11 +15,13 @@ from api.app import create_app
 from api.context import Context
 from store import Sealer, api_keys, notices, push_subscriptions, sessions
 from store.notices import Notice, NoticeDelivery
+from store.owners import DEFAULT_OWNER
 from store.states import NoticeKind
 from tests.actors.queues import waiting
 from tests.api.conftest import AUTH, KEY, OTHER_KEY, with_settings
 from tests.api.conftest import api_keys as make_keys
 from tests.api.test_auth import add_key
+from tests.support.clock import Clock
 from tests.support.push_service import PushService, TestBrowser, push_service
 
 
@@ -66,7 +68,7 @@ def test_the_page_can_compute_the_id(client: TestClient, service: PushService) -
 def test_a_known_browser_is_enabled_and_not_doubled(client: TestClient, context: Context, service: PushService) -> None:
     browser = service.browser()
     made = _subscribe(client, browser).json
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         push_subscriptions.record_failure(connection, made["id"], "HTTP 403")
         push_subscriptions.disable(connection, made["id"], context.now())
     assert client.simulate_get("/notices").json["subscriptions"][0]["state"] == "disabled"
@@ -127,7 +129,7 @@ def test_too_many_browsers_replace_the_one_that_was_not_reached_for_longest(
     monkeypatch.setattr(push_subscriptions, "MAX_SUBSCRIPTIONS", 2)
     first, second, third = (service.browser() for _ in range(3))
     made = [_subscribe(client, browser).json["id"] for browser in (first, second)]
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         push_subscriptions.record_success(connection, made[0], context.now().replace(year=2027))
     made.append(_subscribe(client, third).json["id"])
     listed = {one["id"] for one in client.simulate_get("/notices").json["subscriptions"]}
@@ -149,9 +151,12 @@ def test_the_addresses_of_the_settings_are_listed_by_service(context: Context) -
     client = TestClient(create_app(changed), headers=AUTH)
     nothing = {"service": "mailto", "last_status": None, "last_at": None, "last_error": None}
     assert client.simulate_get("/notices").json["urls"] == [nothing]
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         now = context.now()
-        notices.add(connection, Notice(id="n", subject="test", kind=NoticeKind.TEST, created_at=now, due_at=now))
+        notices.add(
+            connection,
+            Notice(id="n", owner_id=DEFAULT_OWNER, subject="test", kind=NoticeKind.TEST, created_at=now, due_at=now),
+        )
         target = f"url_{context.sealer.keyed_hash(url)[:32]}"
         notices.add_delivery(connection, NoticeDelivery(id="d", notice_id="n", target=target))
         notices.end_delivery(connection, "d", error="HTTP 535", now=now)
@@ -184,7 +189,7 @@ def test_another_secret_key_gives_another_public_key_and_the_right_one_gives_it_
 
 def _targets(context: Context) -> list[str]:
     with context.store.reading() as connection:
-        return push_subscriptions.enabled_ids(connection)
+        return push_subscriptions.enabled_ids(connection, DEFAULT_OWNER)
 
 
 def _subscribe_with(context: Context, key: str, browser: TestBrowser) -> None:
@@ -194,14 +199,15 @@ def _subscribe_with(context: Context, key: str, browser: TestBrowser) -> None:
 
 @pytest.mark.parametrize("end", ["revoked", "signed out"])
 def test_the_end_of_a_keys_sessions_ends_the_notices_of_its_browsers(
-    context: Context, service: PushService, end: str
+    context: Context, service: PushService, clock: Clock, end: str
 ) -> None:
     """A notice names videos and accounts; whoever has a lost phone must not read them on its lock screen."""
     key, record = add_key(context, "lost phone")
     _subscribe_with(context, key, service.browser())
+    clock.move(seconds=1)
     _subscribe_with(context, KEY, service.browser())
     before = _targets(context)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         if end == "revoked":
             api_keys.revoke(connection, record.id, context.now())
         else:
@@ -209,8 +215,9 @@ def test_the_end_of_a_keys_sessions_ends_the_notices_of_its_browsers(
     assert _targets(context) == before[1:]
 
 
-def test_signing_out_on_all_devices_ends_their_notices(context: Context, service: PushService) -> None:
+def test_signing_out_on_all_devices_ends_their_notices(context: Context, service: PushService, clock: Clock) -> None:
     _subscribe_with(context, KEY, service.browser())
+    clock.move(seconds=1)
     _subscribe_with(context, OTHER_KEY, service.browser())
     before = _targets(context)
     client = TestClient(create_app(context), headers=AUTH)
@@ -237,7 +244,7 @@ def test_a_key_that_is_revoked_during_the_request_adds_no_browser(
 
     def revoke_then(*arguments: Any) -> Any:  # Any: as `authenticate`
         known = authenticate(*arguments)
-        with context.store.writing() as connection:
+        with context.store.writing(scope="everything") as connection:
             api_keys.revoke(connection, record.id, context.now())
         return known
 
@@ -246,8 +253,11 @@ def test_a_key_that_is_revoked_during_the_request_adds_no_browser(
     assert _targets(context) == []
 
 
-def test_a_key_that_leaves_the_environment_ends_its_browsers_notices(context: Context, service: PushService) -> None:
+def test_a_key_that_leaves_the_environment_ends_its_browsers_notices(
+    context: Context, service: PushService, clock: Clock
+) -> None:
     _subscribe_with(context, KEY, service.browser())
+    clock.move(seconds=1)
     _subscribe_with(context, OTHER_KEY, service.browser())
     before = _targets(context)
     make_keys(context, (OTHER_KEY,)).end_lost_subscriptions()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
-import dramatiq
 import pytest
 import schemathesis
 from falcon import inspect
@@ -23,14 +21,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.specs.openapi import checks
 
 import settings as environment
-from actors import wiring
 from actors.flow import endpoint_commands, job_commands, tokens
 from api.app import create_app, routes, upload_limits
 from api.context import Context
 from api.resources import openapi
 from api.resources.examples import REQUESTS
 from api.resources.operations import OPERATIONS
-from broker import SqliteBroker
 from media.gaze import curve
 from media.gaze.reasons import Reason
 from media.gaze.report import FrameResult
@@ -39,11 +35,13 @@ from platforms.oauth import Tokens
 from store import accounts, history, jobs, platform_states, publications, segments, webhooks
 from store.attempts import MediaAttempt, MediaOutcome, PublishingAttempt, encode_attempts
 from store.history import HistoryEntry
+from store.owners import DEFAULT_OWNER
 from store.platform_states import PlatformState
 from store.states import DeliveryStatus, HistoryKind, JobStatus, PublicationStatus, SegmentStatus
 from store.webhooks import Attempt
 from tests.api.conftest import AUTH, KEY, VIDEO, with_settings
 from tests.store import rows
+from tests.support.dead_letters import make_dead_letter
 
 Json = dict[str, Any]  # Any: JSON
 EXAMPLES = 12
@@ -245,7 +243,7 @@ def filled(context: Context) -> dict[str, str]:
         attempts=[failure.to_json()], due_at=moment, ended_at=moment,
     )  # fmt: skip
     outage = PlatformState(platform="tiktok", failures_in_a_row=3, since=moment, paused_until=moment, code="x")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         facts = {"warnings": ["no sound"]}
         job = replace(rows.job(status=JobStatus.PUBLISHING, parts=1), review_reasons=["sound_unreadable"], facts=facts)
         jobs.create(connection, replace(job, attempts=encode_attempts([attempt]), metadata={"a": [1]}))
@@ -258,10 +256,12 @@ def filled(context: Context) -> dict[str, str]:
         )
         history.append(connection, post.id, [evidence])
         platform_states.put(connection, outage)
-        endpoint = job_commands.add_endpoint(context, connection, "https://hooks.example.com/", scope="all", events=[])
+        endpoint = job_commands.add_endpoint(
+            context, connection, DEFAULT_OWNER, "https://hooks.example.com/", scope="all", events=[]
+        )
     delivery = endpoint_commands.ping(context, endpoint.id)
     assert delivery is not None
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         made = Attempt(delivery_id=delivery, at=moment, duration_ms=84, http_status=500, error=None, excerpt="sorry")
         webhooks.record_attempt(connection, made, status=DeliveryStatus.FAILED, next_at=None, tries=1)
     return {
@@ -272,14 +272,7 @@ def filled(context: Context) -> dict[str, str]:
 
 def dead_letter(context: Context) -> int:
     """Return the id of a new dead letter."""
-    context.broker.enqueue(dramatiq.Message("network", "gaze", ("job-1",), {}, {}))
-    with closing(SqliteBroker(wiring.machine.settings.database_path.resolve())) as worker:
-        worker.declare_queue("network")
-        consumer = worker.consume("network", timeout=10_000)
-        message = next(consumer)
-        assert message is not None
-        consumer.nack(message)
-    return context.broker.admin.dead_letters(limit=1)[0].id
+    return make_dead_letter(context, "network", "gaze", "job-1")
 
 
 def test_answers_with_rows_of_each_kind_have_the_documented_members(context: Context, filled: dict[str, str]) -> None:

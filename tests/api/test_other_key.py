@@ -29,7 +29,7 @@ HOOK = "http://127.0.0.1:9/hook"
 def endpoint(client: TestClient, context: Context, clock: Clock) -> str:
     """Return an endpoint, beside an account; all is well."""
     connect(context, "tiktok")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         heartbeats.record(connection, "scheduler", clock(), clock.boot_time())
     made: str = client.simulate_post("/webhooks", json={"url": HOOK}).json["id"]
     return made
@@ -105,7 +105,7 @@ def test_every_process_that_opens_the_database_says_so_at_its_start(tmp_path: Pa
         "from dataclasses import replace; from actors import wiring; from store import accounts\n"
         "from tests.store import rows\n"
         "machine = wiring.machine; machine.store.migrate()\n"
-        "with machine.store.writing() as connection:\n"
+        "with machine.store.writing(scope='everything') as connection:\n"
         "    accounts.connect(connection, replace(rows.account(), tokens=machine.sealer.seal('tokens')))\n"
     )
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "SECRET_KEY": key}

@@ -12,6 +12,7 @@ from falcon.testing import TestClient
 from actors.flow import endpoint_commands, job_commands
 from api.context import Context
 from store import accounts, jobs
+from store.owners import DEFAULT_OWNER
 from store.webhooks import Endpoint
 from tests.api.test_openapi import dead_letter
 from tests.store import rows
@@ -20,9 +21,9 @@ COUNT = 5
 
 
 def endpoint(context: Context, number: int = 1) -> Endpoint:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         url = f"https://hooks.example.com/{number}"
-        return job_commands.add_endpoint(context, connection, url, scope="all", events=[])
+        return job_commands.add_endpoint(context, connection, DEFAULT_OWNER, url, scope="all", events=[])
 
 
 def fill_endpoints(context: Context) -> str:
@@ -45,7 +46,7 @@ def fill_dead_letters(context: Context) -> str:
 
 
 def fill_accounts(context: Context) -> str:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for number in range(COUNT):
             platform = ("tiktok", "youtube")[number % 2]
             account = replace(rows.account(f"{platform}-{number}", platform), remote_id=str(number))
@@ -54,7 +55,7 @@ def fill_accounts(context: Context) -> str:
 
 
 def fill_jobs(context: Context) -> str:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         for number in range(COUNT):
             jobs.create(connection, replace(rows.job(), id=f"job-{number}"))
     return "/jobs"

@@ -27,7 +27,7 @@ ADDRESS = "/jobs/job/segments/1/video"
 
 @pytest.fixture
 def video(context: Context) -> Path:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
         segments.create(connection, [rows.segment(1, status=SegmentStatus.READY)])
     path = wiring.machine.settings.jobs_dir / "job" / "part-001.mp4"
@@ -183,7 +183,7 @@ def test_the_gaze_over_time_is_sent_while_its_file_is_there(client: TestClient, 
 
 
 def test_the_original_of_a_part_is_the_uploaded_video(client: TestClient, video: Path, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         segments.create(
             connection, [replace(rows.segment(2), span=rows.segment(2).span | {"origin_s": "1/15", "total": 2000})]
         )
@@ -198,7 +198,7 @@ def test_the_original_of_a_part_is_the_uploaded_video(client: TestClient, video:
     assert (answer.status_code, answer.content) == (206, CONTENT[5:10])
     assert answer.headers["content-type"] == "video/mp4"
     assert client.simulate_get("/jobs/job/segments/3/original").status_code == 404
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE jobs SET source_deleted_at = '2026-11-22 12:00:00.000000'")
     gone = client.simulate_get("/jobs/job/segments/1/original")
     assert (gone.status_code, gone.json["code"]) == (404, "source_deleted")
@@ -217,7 +217,7 @@ def test_the_original_of_a_part_is_the_uploaded_video(client: TestClient, video:
 def test_an_original_has_the_type_under_which_browsers_play_it(
     client: TestClient, video: Path, context: Context, facts: dict[str, str] | None, media_type: str
 ) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.execute(tables.jobs.update().values(facts=facts))
     original = context.settings.uploads_dir / "job" / "source"
     original.parent.mkdir(parents=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from falcon.testing import TestClient
+from sqlalchemy import update
 
 from actors import wiring
 from api.app import create_app
@@ -17,6 +18,7 @@ from api.context import Context
 from platforms import registry
 from store import accounts, jobs, publications, segments
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
+from store.tables import job_segments
 from tests.api.conftest import AUTH, VIDEO, with_settings
 from tests.api.visitor import Visitor
 from tests.store import rows
@@ -47,14 +49,14 @@ def waiting(registered: Context, mock: str) -> list[accounts.Account]:
         assert visitor.come_back(platform, visitor.connect(f"/connect/{platform}")).status_code == 303
     directory = wiring.machine.settings.jobs_dir / "job"
     directory.mkdir(parents=True, exist_ok=True)
-    with registered.store.writing() as connection:
+    with registered.store.writing(scope="everything") as connection:
         found = accounts.list_all(connection)
         jobs.create(connection, replace(rows.job(status=JobStatus.REVIEW), review_reasons=["dry_run"]))
         for number in (1, 2):
             part = rows.segment(number, status=SegmentStatus.READY)
             wiring.machine.in_data(part.file_path).write_bytes(VIDEO)
             segments.create(connection, [part])
-            connection.exec_driver_sql("UPDATE job_segments SET size_bytes = ?", (len(VIDEO),))
+            connection.execute(update(job_segments).values(size_bytes=len(VIDEO)))
             publications.create(connection, [rows.publication(part, account) for account in found])
     return found
 
@@ -89,7 +91,7 @@ def test_payloads_have_no_secrets(client: TestClient, registered: Context, waiti
 
 @pytest.mark.usefixtures("waiting")
 def test_words_that_a_platform_refuses_are_a_problem_of_their_field(client: TestClient, registered: Context) -> None:
-    with registered.store.writing() as connection:
+    with registered.store.writing(scope="everything") as connection:
         jobs.set_words(connection, "job", title="x" * 150, caption="")
     problems = {one["platform"]: one["problems"] for one in payloads(client)}
     assert [problem["field"] for problem in problems["youtube"]] == ["title"]
@@ -100,7 +102,7 @@ def test_an_account_that_must_be_connected_again_is_a_problem_and_its_requests_a
     client: TestClient, registered: Context, waiting: list[accounts.Account]
 ) -> None:
     (tiktok,) = [one for one in waiting if one.platform == "tiktok"]
-    with registered.store.writing() as connection:
+    with registered.store.writing(scope="everything") as connection:
         accounts.mark_unusable(connection, tiktok.id, AccountStatus.RECONNECT, "expired", tokens=tiktok.tokens)
     (found, _) = [one for one in payloads(client) if one["platform"] == "tiktok"]
     assert len(found["problems"]) == 1

@@ -36,7 +36,7 @@ def part(number: int, status: SegmentStatus = SegmentStatus.READY) -> Segment:
 def planned(context: Context) -> Context:
     """A job of three parts in review, with the uploaded file and a publication of each part."""
     owner = rows.account()
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.REVIEW, parts=3))
         accounts.connect(connection, owner)
         segments.create(connection, [part(number) for number in (1, 2, 3)])
@@ -82,7 +82,7 @@ def test_a_plan_shows_parts_pauses_and_peaks(client: TestClient, planned: Contex
 def test_an_unchanged_plan_is_not_sent_again(client: TestClient, planned: Context) -> None:
     tag = client.simulate_get("/jobs/job/plan").headers["ETag"]
     assert client.simulate_get("/jobs/job/plan", headers={"If-None-Match": tag}).status_code == 304
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE publications SET status = 'publishing' WHERE segment_number = 1")
     again = client.simulate_get("/jobs/job/plan", headers={"If-None-Match": tag})
     assert (again.status_code, [one["begun"] for one in again.json["parts"]]) == (200, [True, False, False])
@@ -102,7 +102,7 @@ def test_an_unchanged_plan_is_not_sent_again(client: TestClient, planned: Contex
 def test_a_plan_says_why_it_cannot_be_changed(
     client: TestClient, planned: Context, statement: str, reason: str
 ) -> None:
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         connection.exec_driver_sql(statement)
     found = plan(client)
     assert (found["editable"], found["reason"]) == (False, reason)
@@ -115,7 +115,7 @@ def test_a_plan_whose_upload_is_missing_cannot_be_changed(client: TestClient, pl
 
 
 def test_a_job_without_a_plan_or_of_an_earlier_version_is_shown(client: TestClient, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PENDING, parts=None))
     found = plan(client)
     assert (found["duration_s"], found["parts"], found["pauses"], found["peaks"]) == (None, [], [], None)
@@ -213,14 +213,14 @@ def test_parts_that_cannot_be_are_refused_with_their_field(
 
 
 def test_it_is_refused_with_its_reason(client: TestClient, planned: Context) -> None:
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE publications SET status = 'published' WHERE segment_number = 1")
     first = put(client, tag_of(client), (0, 25), (25, 50.05), (50.05, 60.06))
     assert (first.status_code, first.json["code"]) == (409, "publication_started")
     assert "part 1" in first.json["detail"]
     later = put(client, tag_of(client), (0, 20.02), (20.02, 45), (45, 60.06))
     assert later.status_code == 200, later.json
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE jobs SET source_deleted_at = '2026-11-22 12:00:00.000000'")
     gone = put(client, tag_of(client), (0, 20.02), (20.02, 50), (50, 60.06))
     assert (gone.status_code, gone.json["code"]) == (409, "source_deleted")
@@ -249,7 +249,7 @@ def approve(client: TestClient, tag: str, numbers: list[int]) -> Any:  # Any: JS
 
 def test_an_approval_of_an_earlier_plan_is_refused(client: TestClient, planned: Context) -> None:
     """After another person's change of the cuts, part 2 may be one that nobody has seen."""
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         reviews.require(connection, "job", ReviewReason.REQUESTED)
     seen = tag_of(client)
     assert approve(client, seen, [1]).status_code == 200
@@ -271,7 +271,7 @@ def test_an_approval_of_an_earlier_plan_is_refused(client: TestClient, planned: 
 def test_all_parts_of_the_longest_video_fit_into_an_approval_and_a_change_of_words(
     client: TestClient, planned: Context
 ) -> None:
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         reviews.require(connection, "job", ReviewReason.REQUESTED)
     every = range(1, MAX_CHOSEN_PARTS + 1)
     words = {str(number): {"title": f"Chapter {number} of the longest talk"} for number in every}

@@ -21,7 +21,7 @@ def planned(context: Context) -> Context:
     """A job with two parts on YouTube and TikTok."""
     parts = [rows.segment(number, status=SegmentStatus.READY) for number in (1, 2)]
     owners = [rows.account("youtube-1", "youtube"), rows.account()]
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PUBLISHING))
         segments.create(connection, parts)
         for owner in owners:
@@ -102,7 +102,7 @@ def test_words_that_do_not_fit_are_refused_by_name(
 
 
 def test_a_post_that_has_begun_is_a_conflict(client: TestClient, planned: Context) -> None:
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         publication_queue.start(connection, POST, planned.now())
         publications.set_words(connection, POST, {"title": "Sent", "caption": "c", "options": {}})
 
@@ -116,7 +116,7 @@ def test_a_post_that_has_begun_is_a_conflict(client: TestClient, planned: Contex
 
 def test_a_video_that_is_published_nowhere_gets_its_title(client: TestClient, context: Context) -> None:
     """It has no post that could have begun."""
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PROCESSING))
 
     assert client.simulate_patch("/jobs/job", json={"title": "New"}).json["title"] == "New"
@@ -193,7 +193,7 @@ def test_a_whole_video_is_held_and_moved(client: TestClient, planned: Context) -
 
 
 def test_a_video_that_is_not_planned_yet_is_held(client: TestClient, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PROCESSING, parts=None))
     assert client.simulate_patch("/jobs/job", json={"held": True}).json["held"]
 
@@ -233,7 +233,7 @@ def test_refused_words_leave_the_time_as_it_is(client: TestClient, planned: Cont
 
 
 def test_parts_are_approved_one_by_one(client: TestClient, planned: Context) -> None:
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         reviews.require(connection, "job", ReviewReason.REQUESTED)
         reviews.update_status(connection, "job")
     assert client.simulate_get("/jobs").json["jobs"][0]["review"] == {"reasons": ["requested"], "approved_at": None}
@@ -255,7 +255,7 @@ def test_parts_are_approved_one_by_one(client: TestClient, planned: Context) -> 
 
 
 def test_one_call_approves_all_restored_jobs(client: TestClient, planned: Context) -> None:
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         reviews.require_of_all(connection, ReviewReason.RESTORED)
     assert client.simulate_get("/status/job").json["status"] == "review"
     for approved in (1, 0):

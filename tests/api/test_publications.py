@@ -28,7 +28,7 @@ def unknown(context: Context) -> str:
     """A publication of which nobody knows whether it went out."""
     part, owner = rows.segment(1, status=SegmentStatus.READY), rows.account()
     post = rows.publication(part, owner, status=PublicationStatus.OUTCOME_UNKNOWN)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PUBLISHING, parts=1))
         segments.create(connection, [part])
         accounts.connect(connection, owner)
@@ -64,7 +64,7 @@ def test_what_is_known_needs_no_word(client: TestClient, unknown: str) -> None:
 def test_a_step_that_is_being_run_may_tell_more_than_a_person(
     context: Context, client: TestClient, unknown: str
 ) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         until = context.now() + timedelta(minutes=15)
         connection.execute(metadata.tables["publications"].update().values(holder="message/nonce", holder_until=until))
     told = client.simulate_post(f"/publications/{unknown}/resolve", json={"published": False})
@@ -84,7 +84,7 @@ def held(context: Context) -> list[str]:
     """Four parts on one account: published, failed, waiting, waiting; return the publications' ids."""
     owner = rows.account()
     statuses = (PublicationStatus.PUBLISHED, PublicationStatus.FAILED, *[PublicationStatus.WAITING] * 2)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, owner)
         jobs.create(connection, rows.job(status=JobStatus.PUBLISHING, parts=4))
         posts = []
@@ -133,7 +133,7 @@ def test_a_publication_is_retried(client: TestClient, held: list[str], body: dic
 def test_a_publication_is_retried_after_its_successors_only_on_demand(
     client: TestClient, context: Context, held: list[str]
 ) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         change = metadata.tables["publications"].update().where(metadata.tables["publications"].c.id == held[3])
         connection.execute(change.values(status=PublicationStatus.PUBLISHED))
 
@@ -170,7 +170,7 @@ def test_an_outage_is_shown_and_makes_no_server_unhealthy(
     client: TestClient, context: Context, clock: Clock, held: list[str]
 ) -> None:
     client.simulate_post(f"/publications/{held[1]}/skip")
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         until = clock() + timedelta(minutes=8)
         state = PlatformState(
             platform="tiktok", failures_in_a_row=5, since=clock(), paused_until=until, code="server_failed",

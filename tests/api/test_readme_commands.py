@@ -40,7 +40,7 @@ def commands() -> Iterator[str]:
 
 def render(context: Context, job_id: str) -> str:
     """Let a job have two parts: the first is out, the second waits for approval and its time; return its post's id."""
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         job = jobs.get(connection, job_id)
         assert job is not None
         values = {"status": JobStatus.REVIEW, "segment_count": 2, "review_reasons": ["requested"]}

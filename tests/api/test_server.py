@@ -16,6 +16,7 @@ from waitress.task import ErrorTask
 
 from api.context import Context
 from store import accounts, jobs
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import AUTH, KEY, VIDEO, connect
 from tests.store import rows
 
@@ -170,7 +171,7 @@ def test_a_repeated_upload_is_answered_although_its_account_is_gone(serve: Serve
         with connection(root) as sock:
             sock.sendall(head(len(form), more='Idempotency-Key: "k1"\r\n') + form)
             answers.append(answer(sock))
-        with context.store.writing() as database:
+        with context.store.writing(scope="everything") as database:
             accounts.disconnect(database, "youtube-1")
 
     assert [b"HTTP/1.1 202"] * 2 == [one[:12] for one in answers]
@@ -194,7 +195,7 @@ def test_who_still_sends_can_read_the_refusal_afterwards(serve: Serve) -> None:
 
 
 def test_what_follows_a_refusal_is_never_taken_for_a_request(serve: Serve, context: Context) -> None:
-    with context.store.writing() as opened:
+    with context.store.writing(scope="everything") as opened:
         jobs.create(opened, rows.job("job"))
     hidden = f"DELETE /jobs/job HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
     with connection(serve()) as sock:
@@ -215,7 +216,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing(serve: Serve, context: Context
 
     assert not list(context.settings.uploads_dir.iterdir())
     with context.store.reading() as opened:
-        assert jobs.page(opened, limit=9) == []
+        assert jobs.page(opened, DEFAULT_OWNER, limit=9) == []
     assert requests.get(f"{root}/", timeout=30).ok
 
 
@@ -244,7 +245,7 @@ def test_many_idle_connections_do_not_block_others(serve: Serve) -> None:
 
 
 def test_a_connection_stays_open_after_an_answer_without_a_body(serve: Serve, context: Context) -> None:
-    with context.store.writing() as opened:
+    with context.store.writing(scope="everything") as opened:
         jobs.create(opened, rows.job("job"))
     place = urlsplit(serve())
     with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=30)) as client:

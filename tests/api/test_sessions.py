@@ -19,6 +19,7 @@ from tests.api import conftest
 from tests.api.conftest import AUTH, KEY, OTHER_KEY, OWN_PAGE, with_settings
 from tests.api.test_auth import add_key
 from tests.support.clock import Clock
+from tests.support.machine_database import machine_environment
 
 COOKIE = "vidprod_session"
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,7 +126,7 @@ def _opens_elsewhere(context: Context, token: str) -> bool:
         "sys.exit(0 if c.keys.find_by_session('vidprod_session=' + sys.argv[1]) else 3)"
     )
     arguments = [sys.executable, "-c", code, token, context.now().isoformat()]
-    environ = {"DATA_DIR": str(context.settings.data_dir), "API_KEYS": f"{KEY},{OTHER_KEY}", "PATH": "/usr/bin:/bin"}
+    environ = machine_environment() | {"API_KEYS": f"{KEY},{OTHER_KEY}"}
     found = subprocess.run(arguments, cwd=ROOT, env=environ, check=False, timeout=60)
     assert found.returncode in {0, 3}
     return found.returncode == 0
@@ -176,7 +177,7 @@ def test_taking_a_key_out_of_the_environment_ends_its_sessions(
 def test_revoking_a_stored_key_ends_its_sessions_at_once(anonymous: TestClient, context: Context, clock: Clock) -> None:
     key, record = add_key(context)
     session = sign_in(anonymous, key)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         assert api_keys.revoke(connection, record.id, clock()) == 1
 
     assert status(anonymous, session) == 401
@@ -188,7 +189,7 @@ def test_a_key_that_is_revoked_while_somebody_signs_in_makes_no_session(
     """The API process knows keys for a second; a session would outlive that second by a month."""
     key, record = add_key(context)
     sign_in(anonymous, key)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         api_keys.revoke(connection, record.id, clock())
 
     assert anonymous.simulate_post("/login", json={"key": key}).status_code == 401

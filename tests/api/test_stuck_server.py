@@ -16,6 +16,7 @@ from api.server.listener import LOOP_TIMEOUT_S, THREADS_TIMEOUT_S, Server
 from broker import WriteLock
 from tests.api.conftest import AUTH
 from tests.support.lock_holder import holding_lock
+from tests.support.machine_database import sqlite_path
 from tests.support.waiting import wait_for
 
 
@@ -82,10 +83,11 @@ def test_a_loop_that_stands_still_is_found(server: Server) -> None:
     assert "loop has stood still" in (server.stuck(time.monotonic() + LOOP_TIMEOUT_S + 2) or "")
 
 
+@pytest.mark.sqlite_only("a server has no write lock")
 def test_writes_that_wait_leave_threads_for_reads(serve: Callable[..., str], context: Context) -> None:
     """Sixteen requests that write, while another process is stopped with the lock: all get 503, reads are answered."""
     root = serve()
-    lock = WriteLock(context.store.path)
+    lock = WriteLock(sqlite_path(context.store))
     limit_lock_waits(lock)
     statuses: list[tuple[int, str | None]] = []
 
@@ -95,7 +97,7 @@ def test_writes_that_wait_leave_threads_for_reads(serve: Callable[..., str], con
 
     writers = [threading.Thread(target=write) for _ in range(16)]
     try:
-        with holding_lock(context.store.path, stopped=True):
+        with holding_lock(sqlite_path(context.store), stopped=True):
             for writer in writers:
                 writer.start()
             wait_for(lambda: len(statuses) >= 3, "refused writes", 20)

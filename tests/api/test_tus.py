@@ -27,6 +27,7 @@ from api.tus.receiving import Receptions
 from api.uploads import background_sync
 from api.uploads.reservations import Reservations
 from store import jobs
+from store.owners import DEFAULT_OWNER
 from store.tables import accounts
 from tests.api.conftest import AUTH, VIDEO, connect, with_settings
 from tests.support.clock import Clock
@@ -334,7 +335,7 @@ def test_an_upload_that_is_being_written_does_not_expire(tus: Tus, context: Cont
     upload = protocol.upload_id(path)
     assert upload is not None
 
-    reception = requests.append(context, upload, {**TUS, **BYTES, "Upload-Offset": "0"}.get, 5)
+    reception = requests.append(context, DEFAULT_OWNER, upload, {**TUS, **BYTES, "Upload-Offset": "0"}.get, 5)
     os.utime(incoming, (0, 0))
     assert resumable.delete_expired(context) == 0
     reception.discard()
@@ -431,13 +432,13 @@ def test_the_answer_to_the_last_bytes_may_get_lost(tus: Tus, context: Context) -
     assert tus.patch(path, 0, VIDEO).status_code == 409
     assert tus.patch(path, len(VIDEO), b"more").status_code == 413
     with context.store.reading() as connection:
-        assert len(jobs.page(connection, limit=10)) == 1
+        assert len(jobs.page(connection, DEFAULT_OWNER, limit=10)) == 1
 
 
 def test_an_upload_whose_job_could_not_be_made_waits_for_it(tus: Tus, context: Context) -> None:
     connect(context, "tiktok")
     path = tus.made(Upload_Metadata=told(platforms="tiktok"))
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         connection.execute(accounts.delete())
     assert tus.patch(path, 0, VIDEO).status_code == 409
     assert tus.send("HEAD", path).status_code == 409
@@ -452,7 +453,7 @@ def test_the_newest_request_wins_and_loses_no_byte(context: Context, tus: Tus) -
     upload = protocol.upload_id(path)
     assert upload is not None
 
-    reception = requests.append(context, upload, {**TUS, **BYTES, "Upload-Offset": "0"}.get, len(VIDEO))
+    reception = requests.append(context, DEFAULT_OWNER, upload, {**TUS, **BYTES, "Upload-Offset": "0"}.get, len(VIDEO))
     reception.feed(VIDEO[:300])
     assert tus.offset(path) == 300
     with pytest.raises(Problem) as refused:

@@ -24,6 +24,7 @@ from api.uploads import acceptance
 from api.uploads.file import UploadFile
 from api.uploads.incomplete import delete_incomplete
 from store import tables
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import VIDEO
 from tests.api.test_tus import BYTES, TUS, Tus, digest, file_of, job_of, told
 
@@ -104,7 +105,7 @@ def test_a_final_upload_has_no_body(tus: Tus, context: Context) -> None:
     sent = {**TUS, **BYTES, "Upload-Concat": f"final;{part}"}
     for length in (1, None):
         with pytest.raises(Problem):
-            requests.create(context, sent.get, length)
+            requests.create(context, DEFAULT_OWNER, sent.get, length)
     assert tus.offset(part) == len(VIDEO)
 
 
@@ -237,7 +238,7 @@ def test_a_process_that_ends_before_the_commit_loses_no_complete_upload(
     tus.patch(path, 0, VIDEO)
     file_of(context, path, "accepted").unlink()
     if not is_committed:
-        with context.store.writing() as connection:
+        with context.store.writing(scope="everything") as connection:
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(table.delete())
     delete_incomplete(context)

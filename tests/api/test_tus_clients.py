@@ -19,6 +19,7 @@ import requests
 from api.context import Context
 from store import jobs
 from store.jobs import Job
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import KEY, VIDEO
 from tests.frontend.browser import Browser, browser, chromedriver, require_chromedriver
 from tests.support.waiting import wait_for
@@ -104,7 +105,7 @@ def film(tmp_path: Path) -> Path:
 def arrived(context: Context, film: Path) -> Job:
     """Return the only job; its video must be the film, byte for byte."""
     with context.store.reading() as connection:
-        [job] = jobs.page(connection, limit=10)
+        [job] = jobs.page(connection, DEFAULT_OWNER, limit=10)
     assert (context.settings.data_dir / job.video_path).read_bytes() == film.read_bytes()
     return job
 

@@ -17,6 +17,7 @@ from api.context import Context
 from api.resources import webhooks as webhook_resources
 from store import jobs, webhooks
 from store.endpoints import save_health
+from store.owners import DEFAULT_OWNER
 from store.states import DeliveryStatus
 from store.webhooks import Attempt, Endpoint
 from tests.api.conftest import AUTH, with_settings
@@ -33,7 +34,7 @@ def add(client: TestClient, url: str = HOOK, **more: object) -> dict[str, str]:
 
 
 def tell(context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job())
         emit(wiring.machine, connection, "job.created", rows.job())
 
@@ -52,8 +53,8 @@ def test_a_known_address_keeps_its_secret(client: TestClient) -> None:
 
 
 def test_an_address_named_by_a_job_hears_of_all_once_it_is_added(client: TestClient, context: Context) -> None:
-    with context.store.writing() as connection:
-        job_commands.add_endpoint(context, connection, HOOK, scope="named", events=[])
+    with context.store.writing(scope="everything") as connection:
+        job_commands.add_endpoint(context, connection, DEFAULT_OWNER, HOOK, scope="named", events=[])
 
     assert add(client)["scope"] == "all"
 
@@ -132,7 +133,7 @@ def test_each_try_of_a_delivery_is_shown(client: TestClient, context: Context) -
     attempt = Attempt(
         delivery_id=waiting["id"], at=rows.NOON, duration_ms=12, http_status=500, error=None, excerpt="oops"
     )
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         webhooks.record_attempt(connection, attempt, status=DeliveryStatus.FAILED, next_at=None, tries=1)
 
     [failed] = client.simulate_get(address).json["deliveries"]
@@ -152,7 +153,7 @@ def test_what_is_over_is_told_again_on_request(client: TestClient, context: Cont
     attempt = Attempt(
         delivery_id=delivery["id"], at=rows.NOON, duration_ms=1, http_status=None, error="refused", excerpt=None
     )
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         webhooks.record_attempt(connection, attempt, status=DeliveryStatus.FAILED, next_at=None, tries=1)
     wiring.machine.broker.flush_all()
 
@@ -184,7 +185,7 @@ def test_health_counts_endpoints_in_trouble_and_is_not_red_for_them(client: Test
     """Without their addresses: anybody may read it."""
     made, failing = add(client), add(client, HOOK + "2")
     client.simulate_patch(f"/webhooks/{made['id']}", json={"state": "disabled"})
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         save_health(connection, replace(endpoint_of(context, failing["id"]), failures=1))
 
     check = client.simulate_get("/health").json["checks"]["webhooks"]
@@ -224,8 +225,8 @@ def test_a_replay_needs_a_time_or_the_wish_for_what_failed(
 
 def test_the_secret_can_be_read_without_more_events(client: TestClient, context: Context) -> None:
     """An upload has named the address; its owner needs the secret, and shall not receive the events of other jobs."""
-    with context.store.writing() as connection:
-        named = job_commands.add_endpoint(context, connection, HOOK, scope="named", events=[])
+    with context.store.writing(scope="everything") as connection:
+        named = job_commands.add_endpoint(context, connection, DEFAULT_OWNER, HOOK, scope="named", events=[])
 
     answer = client.simulate_get(f"/webhooks/{named.id}/secret")
 

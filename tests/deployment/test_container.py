@@ -92,8 +92,15 @@ def test_ended_processes_of_a_killed_worker_do_not_remain(start_container: Start
     client = client_of(container)
     job_id = client.upload(talk, {"title": "A talk"}, lambda _: None)
     wait_until_rendering(client, job_id)
-    [worker] = [pid for pid, (_, line) in container.processes().items() if "media_worker" in line]
-    [media_child] = [pid for pid, (_, line) in container.processes().items() if "-m media." in line]
+    pids: dict[str, int] = {}
+
+    def are_running() -> bool:  # a part is also being rendered shortly before and after its child
+        for pid, (_, line) in container.processes().items():
+            pids.update({name: pid for name in ("media_worker", "-m media.") if name in line})
+        return len(pids) == 2
+
+    wait_for(are_running, "the worker and a child of it")
+    worker, media_child = pids["media_worker"], pids["-m media."]
     os.kill(worker, signal.SIGKILL)
     assert finished(client, job_id)["status"] == "completed"
     wait_for(lambda: not {worker, media_child} & set(container.processes()), "both to be removed")

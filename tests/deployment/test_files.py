@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its stubs are another package
 
 from scripts.machine import supervisor
-from settings import Settings
+from settings import ALL_SERVICES, Settings, read
 from tests.deployment import dockerfile
 from tests.deployment.dockerfile import ROOT
 
@@ -33,6 +33,12 @@ NOT_IN_THE_IMAGE = (
 def compose() -> dict[str, Any]:  # Any: YAML
     found: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["vidprod"]
     return found
+
+
+def scaled() -> dict[str, Any]:  # Any: YAML
+    """Return the services of compose.scale.yaml that run VidProd."""
+    found = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]
+    return {name: service for name, service in found.items() if service["image"] == "vidprod"}
 
 
 def fly() -> dict[str, Any]:  # Any: TOML
@@ -117,6 +123,28 @@ def test_compose_takes_every_right_that_the_container_test_does_without() -> Non
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["volumes"] == ["data:/data"]
     assert "tmpfs" not in service
+
+
+def test_the_machines_of_compose_have_the_same_rights_and_together_all_services() -> None:
+    alike = {"build", "init", "read_only", "cap_drop", "security_opt", "env_file", "restart", "stop_grace_period"}
+    for service in scaled().values():
+        assert {name: service[name] for name in alike} == {name: compose()[name] for name in alike}
+        assert service["volumes"] == ["/data"]  # of each container its own
+        assert ("healthcheck" in service) == (service["environment"]["SERVICES"] != "api")  # the image asks the API
+    assert sorted(service["environment"]["SERVICES"] for service in scaled().values()) == sorted(ALL_SERVICES)
+
+
+def test_the_machines_of_compose_have_settings_that_are_accepted() -> None:
+    chosen = {"POSTGRES_PASSWORD": "letters1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+    file = {"PUBLIC_URL": "https://videos.example.com", "SECRET_KEY": "s" * 16, "API_KEYS": "k" * 16}
+    for service in scaled().values():
+        environ = {
+            name: re.sub(r"\$\{(\w+):\?\}", lambda found: chosen[found[1]], value)
+            for name, value in service["environment"].items()
+        }
+        settings = read(dockerfile.stages()[-1].environ | chosen | file | environ)
+        assert settings.is_postgresql
+        assert settings.is_remote
 
 
 def test_systemd_signals_the_supervisor_alone_and_survives_a_child_without_memory() -> None:

@@ -30,20 +30,21 @@ class TestMachine:
         self.data_dir = data_dir
         self.mock_url = f"http://127.0.0.1:{mock_port}"
         data_dir.mkdir(exist_ok=True)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(data_dir),
+            "PORT": str(api_port),
+            "MOCK_PORT": str(mock_port),
+            "API_KEYS": "test-key-of-tests",
+            "SEGMENT_SECONDS": "6",
+            **environ,
+        }
         self._output = (data_dir / "run.log").open("ab")
         self._log_start = self._output.tell()  # what an earlier start has printed does not count
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts.local.run"],
             cwd=ROOT,
-            env={
-                "PATH": os.environ["PATH"],
-                "DATA_DIR": str(data_dir),
-                "PORT": str(api_port),
-                "MOCK_PORT": str(mock_port),
-                "API_KEYS": "test-key-of-tests",
-                "SEGMENT_SECONDS": "6",
-                **environ,
-            },
+            env=self.environ,
             stdout=self._output,
             stderr=self._output,
         )
@@ -97,12 +98,23 @@ class TestMachine:
         """
         return self._tree.processes()
 
-    def kill_9(self, name: str) -> set[int]:
-        """Kill the processes whose command line has this text; return their pids."""
-        victims = {pid for pid, line in self.processes().items() if name in line}
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
-        return victims
+    def kill_9(self, name: str, *, may_miss: bool = False) -> set[int]:
+        """Kill the processes whose command line has this text; return their pids.
+
+        Args:
+            name: a part of the command line.
+            may_miss: whether there may be none. Else a process with another name would turn a test into one that
+                always passes.
+        """
+        return self.signal(signal.SIGKILL, name, may_miss=may_miss)
+
+    def signal(self, number: signal.Signals, name: str, *, may_miss: bool = False) -> set[int]:
+        """Send a signal to the processes whose command line has this text, as `kill_9`; return their pids."""
+        found = {pid for pid, line in self.processes().items() if name in line}
+        assert found or may_miss, f"no process has {name!r} in its command line"
+        for pid in found:
+            os.kill(pid, number)
+        return found
 
     def die(self) -> None:
         """Kill scripts/run itself, as a power cut would, and nothing else."""

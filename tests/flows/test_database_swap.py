@@ -80,9 +80,7 @@ def lost(machine: TestMachine) -> Json:
 
 def uploaded(machine: TestMachine, talk: Path, count: int) -> list[str]:
     """Upload while nothing is processed, so that nothing is public when the database goes."""
-    for pid, line in machine.processes().items():
-        if "--queues media" in line:
-            os.kill(pid, signal.SIGSTOP)
+    machine.signal(signal.SIGSTOP, "scripts.machine.media_worker")
     return [machine.upload(talk, title=f"Talk {number}", **PLAIN) for number in range(count)]
 
 
@@ -159,9 +157,7 @@ def test_an_open_job_of_an_old_database_whose_files_are_gone_ends_with_the_reaso
 
 
 def resumed(machine: TestMachine) -> None:
-    for pid, line in machine.processes().items():
-        if "--queues media" in line:
-            os.kill(pid, signal.SIGCONT)
+    machine.signal(signal.SIGCONT, "scripts.machine.media_worker")
 
 
 @pytest.mark.slow

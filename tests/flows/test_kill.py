@@ -55,10 +55,9 @@ def test_the_supervisor_brings_a_process_back_that_is_killed_at_every_moment(
         wait_for(lambda: MOMENTS[moment](running.status(job_id)), f"the job to be {moment}")
 
     def kill() -> None:
-        killed = running.kill_9(text)
+        killed = running.kill_9(text, may_miss=victim == "media child")  # it may be between two children
         if victim == "media child":
-            return  # it may be between two children
-        assert killed
+            return
         wait_for(
             lambda: any(text in line for pid, line in running.processes().items() if pid not in killed),
             f"another {victim}",
@@ -107,7 +106,7 @@ def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be
     job_id = running.upload(talk)
 
     def gave_up() -> bool:
-        running.kill_9("part-001.mp4")
+        running.kill_9(".part-001.", may_miss=True)
         return bool(running.status(job_id)["segments"]) and running.status(job_id)["segments"][0]["status"] == "failed"
 
     wait_for(gave_up, "the first part to be given up", 120, interval_s=POLL_S)

@@ -48,7 +48,8 @@ def slices(content: bytes) -> list[bytes]:
 def left(data_dir: Path, pieces: Iterable[bytes]) -> list[str]:
     """Return the files of the data directory that contain one of the pieces, or look like a video or a piece of one."""
     found = []
-    for path in data_dir.rglob("*"):
+    # Not `rglob`, which fails when a directory is deleted at this moment.
+    for path in (Path(directory, file) for directory, _, files in os.walk(data_dir) for file in files):
         name = str(path.relative_to(data_dir))
         if name.startswith(OF_MOCKS) or not path.is_file():
             continue
@@ -87,13 +88,13 @@ def delete_at(moment: str) -> Callable[[TestMachine, str], None]:
 
 def kill_the_renderer(machine: TestMachine, job_id: str) -> None:
     wait_for(lambda: MOMENTS["rendering"](machine.status(job_id)), "the job to be rendering", 60)
-    machine.kill_9("--queues media")
+    machine.kill_9("scripts.machine.media_worker")
     machine.finished(job_id)
 
 
 def kill_the_renderer_and_cancel(machine: TestMachine, job_id: str) -> None:
     wait_for(lambda: MOMENTS["rendering"](machine.status(job_id)), "the job to be rendering", 60)
-    machine.kill_9("--queues media")
+    machine.kill_9("scripts.machine.media_worker")
     machine.client.call("POST", f"/jobs/{job_id}/cancel")
 
 
@@ -101,7 +102,7 @@ def give_up_and_delete(machine: TestMachine, job_id: str) -> None:
     """Kill each child of a part; what failed is kept for a day, to be tried again, unless it is deleted."""
 
     def has_failed() -> bool:
-        machine.kill_9("part-001.mp4")
+        machine.kill_9(".part-001.", may_miss=True)
         found = machine.status(job_id)["segments"]
         return bool(found) and found[0]["status"] == "failed"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.flow.kept_pictures import SUFFIX
+from files.keys import SMALL_SUFFIX
 from scripts.local.ports import free_ports
 from tests.flows.machine import ROOT, Json, TestMachine
 from tests.support.waiting import wait_for
@@ -101,7 +101,8 @@ def test_the_files_are_deleted_when_the_last_publication_ends(shared_machine: Te
     """The small pictures stay for a month, and the status has links to them."""
     upload, parts = (shared_machine.data_dir / folder / published["job_id"] for folder in ("uploads", "jobs"))
     wait_for(
-        lambda: not upload.exists() and all(file.name.endswith(SUFFIX) for file in parts.iterdir()), "the files to go"
+        lambda: not upload.exists() and all(file.name.endswith(SMALL_SUFFIX) for file in parts.iterdir()),
+        "the files to go",
     )
     status = shared_machine.status(published["job_id"])
     assert status["status"] == "completed"

@@ -37,6 +37,8 @@ UNCOVER = """
   if (!above || !arguments[0].contains(above)) arguments[0].scrollIntoView({ block: 'center' });
 """
 STORAGE_TYPES = "local_storage,indexeddb,cache_storage,service_workers,file_systems"
+NETWORK_EVENTS = {"maxPostDataSize": 1}
+"""Without it, the event of each request repeats the whole body: pieces of megabytes, as JSON, to chromedriver."""
 READY = 'main[aria-busy="false"]'
 """The page once everything has been asked for that each view needs."""
 
@@ -127,13 +129,13 @@ class Browser:
 
     def upload_at(self, bytes_per_s: int) -> None:
         """Limit the upload rate of the network; -1 removes the limit."""
-        self.devtools("Network.enable")
+        self.devtools("Network.enable", **NETWORK_EVENTS)
         limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
         self.devtools("Network.emulateNetworkConditions", **limits)
 
     def offline(self, cut: bool) -> None:
         """Disconnect the network, or connect it again."""
-        self.devtools("Network.enable")
+        self.devtools("Network.enable", **NETWORK_EVENTS)
         limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         self.devtools("Network.emulateNetworkConditions", offline=cut, **limits)
 

@@ -15,12 +15,14 @@ from tests.support.clock import Clock
 
 
 @contextmanager
-def signed_in(window: Browser, context: Context, path: str = "", shows: str = "#view-new") -> Iterator[Browser]:
+def signed_in(
+    window: Browser, context: Context, path: str = "", shows: str = "#view-new", key: str = KEY
+) -> Iterator[Browser]:
     """Serve the API, sign in at one of its pages, and wait for what it shows."""
     window.reset()
     with serving(context) as root:
         window.open(f"{root}/{path}")
-        window.fill("#key", KEY)
+        window.fill("#key", key)
         window.click("#sign-in button")
         window.find(shows)
         yield window

@@ -1,5 +1,6 @@
 """All states of all pages, one a row: what the API holds, what a person does, and which requests are refused."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -225,17 +226,17 @@ def refusing_webhook(api: StandIn) -> None:
 
 
 def choose(page: Browser, clip: Path, size: int = 300_000) -> None:
-    clip.write_bytes(bytes(size))
+    os.truncate(clip, size)
     page.find(READY)
     page.choose_file("#file", clip)
 
 
 def slowly(do: Do, *css: str) -> Do:
-    """Return a step: choose a video that takes a while, do something, press these."""
+    """Return a step: choose a video whose upload lasts longer than any test, do something, press these."""
 
     def steps(page: Browser, api: StandIn, clip: Path) -> None:
         page.upload_at(1_000_000)
-        choose(page, clip, 20_000_000)
+        choose(page, clip, 400_000_000)
         page.until("the first piece", lambda: api.patches)
         for one in css:
             page.click(one)

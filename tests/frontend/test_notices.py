@@ -18,8 +18,9 @@ import pytest
 from actors import wiring
 from actors.flow.notices import record
 from store import Store
+from store.owners import DEFAULT_OWNER
 from store.states import NoticeKind, PublicationStatus
-from tests.actors.conftest import store
+from tests.actors.conftest import engine, store
 from tests.actors.notice_run import NoticeRun
 from tests.frontend.browser import DESKTOP, PHONE, READY, Browser, Screen, browser, chromedriver, require_chromedriver
 from tests.frontend.fake_push import ENDPOINT, fake_push
@@ -27,7 +28,7 @@ from tests.frontend.samples import job
 from tests.frontend.stand_in import VAPID_KEY, StandIn
 from tests.support.push_service import push_service
 
-__all__ = ["store"]  # a fixture
+__all__ = ["engine", "store"]  # fixtures
 
 OTHER_KEY = base64.urlsafe_b64encode(b"\x04" + bytes(64)).decode().rstrip("=")
 
@@ -354,7 +355,7 @@ def test_what_the_server_sends_is_what_the_worker_shows(
         receiver = run.browser()
         run.add_job(PublicationStatus.ACTION_NEEDED, PublicationStatus.OUTCOME_UNKNOWN)
         with run.writing() as connection:
-            record(wiring.machine, connection, "job:job", NoticeKind.NEEDS_YOU)
+            record(wiring.machine, connection, DEFAULT_OWNER, "job:job", NoticeKind.NEEDS_YOU)
         run.send()
     worker.push(json.dumps(receiver.received[0]))
     worker.window.until("a notification", lambda: _shown(worker.window))

@@ -185,7 +185,7 @@ def test_without_an_answer_of_tiktok_all_choices_are_offered(page: Browser, api:
 
 
 def test_the_real_api_takes_the_options(real: Browser, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, replace(rows.job(status=JobStatus.PROCESSING, parts=None), created_at=context.now()))
     real.run("location.hash = '#job=job'")
     real.click("#job [data-tool=options]")

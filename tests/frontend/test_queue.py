@@ -10,6 +10,7 @@ import pytest
 from actors.recovery.lost_found import SOURCE
 from api.context import Context
 from store import jobs
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import KEY, VIDEO, clock, context
 from tests.frontend.browser import DESKTOP, PHONE, Browser, Screen
 from tests.frontend.network import Network
@@ -51,7 +52,7 @@ def choose_all(window: Browser, paths: list[Path]) -> None:
 def uploaded(context: Context) -> dict[str, bytes]:
     """Return the bytes of each job's file by the job's title."""
     with context.store.reading() as connection:
-        found = jobs.page(connection, limit=9)
+        found = jobs.page(connection, DEFAULT_OWNER, limit=9)
     return {job.title or "": (context.settings.uploads_dir / job.id / SOURCE).read_bytes() for job in found}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from api.context import Context
 from store import accounts, jobs, publications, schedules, segments
+from store.owners import DEFAULT_OWNER
 from store.schedules import Schedule
 from store.states import AccountStatus, JobStatus, SegmentStatus
 from tests.api.conftest import clock, context
@@ -95,7 +96,7 @@ def _parts_on(page: Browser, day: datetime) -> list[str]:
 
 def test_a_series_whose_account_has_to_be_connected_needs_a_person(page: Browser, context: Context) -> None:
     _store(context, parts=2)
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         reason = "the login has expired or was withdrawn"
         owner = rows.account()
         assert accounts.mark_unusable(connection, owner.id, AccountStatus.RECONNECT, reason, tokens=owner.tokens)
@@ -108,7 +109,7 @@ def test_a_series_whose_account_has_to_be_connected_needs_a_person(page: Browser
 def _store(context: Context, *, parts: int) -> None:
     """Store a job whose parts are ready, and go out from tomorrow on, one an hour."""
     owner, now = rows.account(), context.now()
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         accounts.connect(connection, owner)
         job = rows.job(status=JobStatus.PUBLISHING, parts=parts)
         jobs.create(connection, replace(job, created_at=now, publish_after=now + timedelta(days=1)))
@@ -116,4 +117,4 @@ def _store(context: Context, *, parts: int) -> None:
         segments.create(connection, made)
         publications.create(connection, [replace(rows.publication(part, owner), created_at=now) for part in made])
         rules = Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=24, min_gap_s=3600)
-        schedules.put(connection, rules)
+        schedules.put(connection, DEFAULT_OWNER, rules)

@@ -181,7 +181,7 @@ def test_a_video_is_held_and_released(page: Browser, api: StandIn) -> None:
 @pytest.fixture
 def real(window: Browser, planned: Context) -> Iterator[Browser]:
     """The page of the real API, signed in, with a job of three parts that waits for approval."""
-    with planned.store.writing() as connection:
+    with planned.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("UPDATE jobs SET review_reasons = '[\"requested\"]'")
     with signed_in(window, planned, "videos/job", "#job-title") as opened:
         yield opened

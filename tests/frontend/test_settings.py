@@ -1,7 +1,14 @@
 """The page of the settings: API keys, webhooks and the server; in a real browser."""
 
+from api.context import Context
+from store import api_keys
+from store.api_keys import ApiKey
+from tests.api.conftest import KEY, clock, context
 from tests.frontend.browser import Browser
+from tests.frontend.real_api import signed_in
 from tests.frontend.stand_in import StandIn
+
+__all__ = ["clock", "context"]  # fixtures
 
 
 def test_a_key_is_made_shown_once_and_revoked(page: Browser, api: StandIn) -> None:
@@ -74,3 +81,26 @@ def test_a_deleted_key_of_this_browser_asks_to_sign_in(page: Browser, api: Stand
     page.click("#question-yes")
     page.find("#sign-in")
     assert page.refusals() == ["/keys 401"]
+
+
+def test_each_owner_sees_the_own_keys(window: Browser, context: Context) -> None:
+    """The operator's names, and that there are keys in the environment, are the operator's alone."""
+    bens = _add_key(context, "ben", "tablet")
+    _add_key(context, "default", "phone")
+    with signed_in(window, context, "settings", "#keys li", bens) as page:
+        page.until_text("#keys li", "tablet (this browser)")
+        assert page.run("return document.querySelectorAll('#keys li, #keys [data-key=unstored]').length") == 1
+    with signed_in(window, context, "settings", "#keys li", KEY) as page:
+        page.until_text("#keys [data-key=unstored]", "set in the environment")
+        page.until_text("#keys li", "phone")
+        assert page.run("return document.querySelectorAll('#keys li').length") == 1
+
+
+def _add_key(context: Context, owner_id: str, name: str) -> str:
+    key = api_keys.new_key()
+    record = ApiKey(
+        id=f"key_{owner_id}", owner_id=owner_id, name=name, key_hash=api_keys.hash_key(key), created_at=context.now()
+    )
+    with context.store.writing(scope="everything") as connection:
+        api_keys.add(connection, record)
+    return key

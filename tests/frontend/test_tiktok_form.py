@@ -10,6 +10,7 @@ import pytest
 from api.context import Context
 from platforms.tiktok.options import BRANDED_CONSENT, CONSENT, CONSENT_VERSION, REQUIRED, TikTokOptions
 from store import jobs
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import KEY, VIDEO, clock, connect, context, serving, with_settings
 from tests.frontend.browser import READY, Browser
 from tests.frontend.stand_in import StandIn
@@ -235,7 +236,7 @@ def test_the_real_api_takes_the_choice(real: Browser, context: Context, tmp_path
     real.click("#upload-start")
     real.find("#job h1")
     with context.store.reading() as connection:
-        [job] = jobs.page(connection, limit=9)
+        [job] = jobs.page(connection, DEFAULT_OWNER, limit=9)
     assert job.post_options is not None
     chosen = job.post_options["tiktok"]
     assert {"privacy": "friends", "consent": CONSENT_VERSION} == {name: chosen[name] for name in REQUIRED}

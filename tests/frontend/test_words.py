@@ -255,7 +255,7 @@ def test_placeholders_and_kept_hashtags_are_put_in(page: Browser, api: StandIn) 
 
 
 def test_the_real_api_takes_the_words(real: Browser, context: Context) -> None:
-    with context.store.writing() as connection:
+    with context.store.writing(scope="everything") as connection:
         jobs.create(connection, replace(rows.job(status=JobStatus.PROCESSING, parts=None), created_at=context.now()))
     real.run("location.hash = '#job=job'")
     real.click("#job [data-tool=words]")

@@ -12,6 +12,7 @@ import pytest
 from actors.recovery.lost_found import SOURCE
 from api.context import Context
 from store import jobs
+from store.owners import DEFAULT_OWNER
 from tests.api.conftest import KEY, VIDEO, serving
 from tests.frontend.browser import DESKTOP, Browser
 from tests.frontend.network import Network, network
@@ -133,7 +134,7 @@ def records(window: Browser) -> list[dict[str, Any]]:
 
 def only_job(context: Context) -> jobs.Job:
     with context.store.reading() as connection:
-        [job] = jobs.page(connection, limit=9)
+        [job] = jobs.page(connection, DEFAULT_OWNER, limit=9)
     return job
 
 

@@ -266,7 +266,7 @@ video.write_bytes(b"a video")
 machine.in_data("uploads/job").mkdir(parents=True)
 owner = replace(rows.account("clipper-1", "clipper"), tokens=tokens.encrypt(machine, login.tokens))
 publication = rows.publication(part, owner)
-with machine.store.writing() as connection:
+with machine.store.writing(scope="everything") as connection:
     jobs.create(connection, rows.job(status=JobStatus.PUBLISHING, parts=1))
     segments.create(connection, [part])
     accounts.connect(connection, owner)

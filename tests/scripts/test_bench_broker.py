@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from scripts.benchmarks.broker.measurements import (
 )
 from scripts.benchmarks.broker.run_log import Run, RunLog, ended, runs
 from scripts.benchmarks.broker.table import table
+from tests.postgresql_server import postgresql_programs
 
 SECOND_NS = 1_000_000_000
 OURS = CANDIDATES[0]
@@ -48,8 +51,8 @@ def measured(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -
     """Run the bench with ours alone and tiny numbers; returns the table's cells by their titles."""
     monkeypatch.setattr(bench, "QUICK_SIZES", TINY)
 
-    def run(*options: str) -> dict[str, str]:
-        bench.main(["--quick", "--brokers", OURS.key, "--directory", str(tmp_path), *options])
+    def run(*options: str, key: str = OURS.key, directory: Path = tmp_path) -> dict[str, str]:
+        bench.main(["--quick", "--brokers", key, "--directory", str(directory), *options])
         lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
         return {title.strip(): cell.strip() for title, cell in lines[2:]}
 
@@ -63,6 +66,24 @@ def test_the_bench_runs_with_ours_alone_and_leaves_nothing_behind(
     assert 3 == len(figures)
     assert all(float(cell.replace(",", "")) > 0 for cell in figures.values())
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """Return a directory that PostgreSQL's user can reach, unlike those of pytest."""
+    directory = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(postgresql_programs() is None, reason="PostgreSQL's programs are missing")
+@pytest.mark.slow
+def test_ours_is_measured_on_a_server_of_its_own(measured: Callable[..., dict[str, str]], open_directory: Path) -> None:
+    key = "ours-postgresql"
+    figures = measured("--only", "latency", "enqueue", "drain", "kill", key=key, directory=open_directory)
+    assert figures[LOST.title] == "0"
+    assert [] == list(open_directory.iterdir())
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from pathlib import Path
 import dramatiq
 import pytest
 
+from tests.postgresql_server import postgresql_programs
+
 ROOT = Path(__file__).parents[2]
 SUITE = """
 import pika.exceptions
@@ -59,7 +61,7 @@ def test_the_command_uses_our_broker(start_cli, tmp_path):
 
 def test_results_and_limits_are_ours(result_backend, rate_limiter_backend):
     assert type(result_backend).__name__ + type(rate_limiter_backend).__name__ == (
-        "SqliteResultBackendSqliteRateLimiterBackend"
+        "ENGINEResultBackendENGINERateLimiterBackend"
     )
 
 
@@ -87,9 +89,16 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-def test_a_suite_runs_on_our_broker_and_is_counted(checkout: Path) -> None:
-    done = conformance(str(checkout))
-    assert "4 of 5 tests that say something about any broker pass" in done.stdout, done.stdout + done.stderr
+@pytest.mark.parametrize("engine", ["Sqlite", "Postgresql"])
+def test_a_suite_runs_on_our_broker_and_is_counted(checkout: Path, engine: str) -> None:
+    if engine == "Postgresql" and postgresql_programs() is None:
+        pytest.skip("PostgreSQL's programs are missing")
+    suite = checkout / "tests" / "test_worker.py"
+    suite.write_text(suite.read_text().replace("ENGINE", engine))
+    done = conformance(str(checkout), *(["--postgresql"] if engine == "Postgresql" else []))
+    assert f"4 of 5 tests that say something about any broker pass on {engine}Broker" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert "failed: test_that_fails: NOT EXPECTED" in done.stdout
     assert "Left out: 1 tests that depend on no broker, 0 about the inside of a peer" in done.stdout
     assert done.returncode == 1

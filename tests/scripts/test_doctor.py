@@ -22,10 +22,13 @@ from scripts.machine import doctor as doctor_command
 from scripts.machine.installation import Installation
 from store import Sealer, Store, accounts, heartbeats, webhooks
 from store.boot_clock import boot_time
+from store.owners import DEFAULT_OWNER
+from store.sqlite import SqliteStore
 from store.states import AccountStatus, EndpointState
 from store.webhooks import Endpoint
 from tests.store.rows import NOON, account
 from tests.support.lock_holder import holding_lock
+from tests.support.object_store import ObjectStore
 from tests.support.small_disk import DISK_BYTES, small_disk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +73,7 @@ def doctor(data: Path, *arguments: str, **environ: str) -> Report:
 @contextmanager
 def opened(data: Path) -> Iterator[tuple[Store, SqliteBroker]]:
     broker = SqliteBroker(data / "vidprod.sqlite3")
-    store = Store(data / "vidprod.sqlite3", write_lock=broker.write_lock, joining=broker.joining)
+    store = SqliteStore(data / "vidprod.sqlite3", write_lock=broker.write_lock, joining=broker.joining)
     try:
         yield store, broker
     finally:
@@ -85,7 +88,7 @@ def data(tmp_path: Path) -> Path:
     data.mkdir(mode=0o700)
     with opened(data) as (store, _):
         store.migrate()
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             tokens = Sealer(KEY).seal({"access_token": "token"})
             accounts.connect(connection, replace(account("youtube-1", "youtube"), variant="google", tokens=tokens))
     return data
@@ -161,7 +164,7 @@ def test_another_secret_key_is_found(data: Path) -> None:
 
 
 def test_accounts_that_cannot_be_used_are_named(data: Path) -> None:
-    with opened(data) as (store, _), store.writing() as connection:
+    with opened(data) as (store, _), store.writing(scope="everything") as connection:
         base = account()
         soon = replace(base, refresh_expires_at=datetime.now(UTC) + timedelta(days=1))
         accounts.connect(connection, replace(base, id="a", remote_id="a", name="@ended", status=RECONNECT))
@@ -179,8 +182,9 @@ def test_accounts_that_cannot_be_used_are_named(data: Path) -> None:
 
 def test_disabled_endpoints_and_dead_letters_are_counted(data: Path) -> None:
     with opened(data) as (store, broker):
-        with store.writing() as connection:
+        with store.writing(scope="everything") as connection:
             endpoint = Endpoint(
+                owner_id=DEFAULT_OWNER,
                 id="ep_1", url="https://hooks.example/secret-path", scope="all", events=[], secret=Sealer(KEY).seal(1),
                 created_at=NOON, state=EndpointState.DISABLED,
             )  # fmt: skip
@@ -297,7 +301,7 @@ def test_a_log_that_grows_behind_an_old_reader_is_found(data: Path) -> None:
 
 
 def test_a_clock_that_was_set_is_found(data: Path) -> None:
-    with opened(data) as (store, _), store.writing() as connection:
+    with opened(data) as (store, _), store.writing(scope="everything") as connection:
         heartbeats.record(connection, "scheduler", datetime.now(UTC) - timedelta(hours=3), boot_time())
     report = doctor(data)
     found = [text for text in report.texts("warning") if "it was set ahead by" in text]
@@ -390,3 +394,12 @@ def test_root_examines_as_the_owner_and_another_user_is_told_whom_to_be(data: Pa
     assert entered == f"(True, None) {somebody}"
     assert f"belongs to user #{somebody}; its disk and database were not checked" in told
     assert f"sudo -u #{somebody} scripts/doctor" in told
+
+
+def test_a_storage_is_examined(data: Path, server: ObjectStore) -> None:
+    environ = server.environ("doctor")
+    assert doctor(data, **environ).has("ok", "s3://videos/doctor can be listed, written, read and deleted from")
+    wrong = environ | {"FILES_URL": "s3://another-bucket/doctor"}
+    assert doctor(data, **wrong).has("error", "NoSuchBucket")
+    down = environ | {"S3_ENDPOINT_URL": "http://127.0.0.1:1"}
+    assert doctor(data, **down).has("error", "does not answer")

@@ -37,6 +37,7 @@ AFTER_THE_FORK = {
     "process_protection",
     "scripts.machine.media_worker",
     "scripts.machine.network_worker",
+    "scripts.machine.relay",
     "scripts.machine.scheduler",
     "scripts.machine.work_queue",
     "scripts.machine.worker_process",
@@ -147,13 +148,21 @@ def _has_ended(pid: int) -> Callable[[], bool]:
     return lambda: state_of(Path(f"/proc/{pid}/stat")) in ENDED
 
 
+def _open_files(pid: int) -> list[Path]:
+    """Return what the descriptors of a process lead to; nothing if one was closed meanwhile."""
+    try:
+        return sorted(path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return []
+
+
 def test_a_service_shows_its_own_name_and_has_no_descriptor_of_the_server(starter: Starter) -> None:
     process = starter.start()
     line = Path(f"/proc/{process.pid}/cmdline")
     wait_for(lambda: line.read_bytes().startswith(b"python\0-m\0tests.support.deaf_service"), "its name")
-    targets = [path.readlink() for path in Path(f"/proc/{process.pid}/fd").iterdir()]
     own = [Path(f"/proc/self/fd/{end}").readlink() for end in (2, 2, starter.parent_pipe, starter.liveness_pipe)]
-    assert sorted(targets) == sorted([Path("/dev/null"), *own])
+    expected = sorted([Path("/dev/null"), *own])
+    wait_for(lambda: _open_files(process.pid) == expected, "its own descriptors, and no file of an import any more")
     assert os.getpgid(process.pid) == process.pid
 
 

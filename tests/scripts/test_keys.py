@@ -13,12 +13,13 @@ import requests
 
 from actors import wiring
 from scripts.machine import command, keys
-from store import Store
-from tests.actors.conftest import store
+from store import Store, api_keys
+from store.owners import DEFAULT_OWNER
+from tests.actors.conftest import engine, store
 from tests.api.test_health import process
 from tests.support.waiting import wait_for
 
-__all__ = ["store"]
+__all__ = ["engine", "store"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,12 +60,37 @@ def test_a_name_is_used_once_and_free_again_after_its_revocation(capsys: pytest.
 
 
 @pytest.mark.usefixtures("own_machine")
+def test_owners_have_keys_of_the_same_name(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    created(capsys, "phone")
+    assert keys.main(["create", "phone", "--owner", "ben"]) == 0
+    assert capsys.readouterr().out.startswith("vidprod_")
+    assert keys.main(["list"]) == 0
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert (first.split()[:2], second.split()[:4]) == (["phone", "created"], ["phone", "(owner", "ben)", "created"])
+
+    assert keys.main(["sign-out", "phone", "--owner", "carl"]) == 1
+    assert keys.main(["revoke", "phone", "--owner", "ben"]) == 0
+    with store.reading() as connection:
+        assert [key.owner_id for key in api_keys.list_valid(connection)] == [DEFAULT_OWNER]
+
+
+@pytest.mark.parametrize("owner", ["Ben", "", "ben smith", "-ben", 33 * "b"])
+@pytest.mark.usefixtures("own_machine")
+def test_a_name_of_an_owner_that_cannot_be_told_apart_is_refused(
+    owner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keys.main(["create", "phone", f"--owner={owner}"]) == 1
+    assert "OWNER: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("own_machine")
 def test_the_names_in_the_readme_are_accepted(capsys: pytest.CaptureFixture[str]) -> None:
     names = re.findall(r'^scripts/keys create "(.+?)"', (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert names
     for name in names:
         assert created(capsys, name).startswith("vidprod_")
         assert keys.main(["revoke", name]) == 0
+        capsys.readouterr()
 
 
 @pytest.mark.usefixtures("own_machine")
@@ -76,7 +102,10 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str, capsys: pytest.Captur
     assert told.err.startswith("NAME: ")
 
 
-@pytest.mark.parametrize("arguments", [["sign-out"], ["sign-out", "phone", "--all"], ["create"], ["list", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["sign-out"], ["sign-out", "phone", "--all"], ["sign-out", "--all", "--owner", "ben"], ["create"], ["list", "x"]],
+)
 def test_a_command_that_is_not_clear_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         keys.main(arguments)

@@ -18,6 +18,7 @@ from broker import SqliteBroker
 from scripts.machine.installation import Installation
 from store import Sealer, Store, accounts, backup, jobs, publications, segments, sessions
 from store.accounts import Account
+from store.sqlite import SqliteStore
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.store.rows import account, job, publication, segment
 
@@ -31,7 +32,7 @@ def data(tmp_path: Path) -> Path:
     """Return the data directory of a stopped machine: one post waits, one has begun, one is over."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
-    with Opened(data) as store, store.writing() as connection:
+    with Opened(data) as store, store.writing(scope="everything") as connection:
         tokens = Sealer(KEY).seal({"access_token": "secret"})
         owner = account()
         accounts.connect(connection, Account(**{**owner.__dict__, "tokens": tokens}))
@@ -54,7 +55,9 @@ class Opened:
 
     def __init__(self, data: Path) -> None:
         self._broker = SqliteBroker(data / "vidprod.sqlite3")
-        self.store = Store(data / "vidprod.sqlite3", write_lock=self._broker.write_lock, joining=self._broker.joining)
+        self.store = SqliteStore(
+            data / "vidprod.sqlite3", write_lock=self._broker.write_lock, joining=self._broker.joining
+        )
 
     def __enter__(self) -> Store:
         self.store.migrate()

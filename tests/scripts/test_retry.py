@@ -11,11 +11,11 @@ from actors import wiring
 from scripts.machine import command, retry
 from store import Store, accounts, jobs, publications, segments
 from store.states import JobStatus, PublicationStatus, SegmentStatus
-from tests.actors.conftest import store
+from tests.actors.conftest import engine, store
 from tests.actors.queues import waiting
 from tests.store import rows
 
-__all__ = ["store"]
+__all__ = ["engine", "store"]
 
 PUBLICATION = "job-1-tiktok-1"
 
@@ -25,7 +25,7 @@ def failed(store: Store, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the id of the dead letter of a publication that has failed."""
     monkeypatch.setattr(command, "run", lambda action: action(wiring.machine))
     part, owner = rows.segment(1, status=SegmentStatus.READY), rows.account()
-    with store.writing() as connection:
+    with store.writing(scope="everything") as connection:
         jobs.create(connection, rows.job(status=JobStatus.PUBLISHING, parts=1))
         segments.create(connection, [part])
         accounts.connect(connection, owner)

@@ -62,7 +62,7 @@ def main() -> None:
     marker = Path(sys.argv[1])
     if marker.exists():
         signal.pause()
-    with machine.store.writing() as connection:
+    with machine.store.writing(scope="everything") as connection:
         connection.exec_driver_sql("DELETE FROM endpoints")
         marker.touch()
         os.kill(os.getpid(), signal.SIGSTOP)

@@ -72,7 +72,7 @@ class Project:
             return True
         if parts[0] in scope.names:
             return self._has(scope.names[parts[0]], parts[1:])
-        bases = [base.split("[")[0].split(".")[-1] for base in scope.bases]
+        bases = [base.split("[")[0].split(".")[-1] for base in scope.bases if base != "ABC"]
         return any(
             base not in self._classes or any(self._has(scope, parts) for scope in self._classes[base]) for base in bases
         )

@@ -56,8 +56,8 @@ def small_disk(parent: Path, size_bytes: int) -> Iterator[SmallDisk]:
 
 @contextmanager
 def machine_on(disk: SmallDisk) -> Iterator[Machine]:
-    """Yield a machine of its own whose data directory is a small disk; its actors are those of this process."""
-    built = wiring.build(os.environ | {"DATA_DIR": str(disk.path)})
+    """Yield a machine with its SQLite file on a small disk; its actors are those of this process."""
+    built = wiring.build(os.environ | {"DATA_DIR": str(disk.path), "DATABASE_URL": ""})
     for actor in wiring.machine.broker.actors.values():
         built.broker.declare_queue(actor.queue_name)
         built.broker.actors[actor.actor_name] = actor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["wait_for"]
+__all__ = ["TIMEOUT_S", "wait_for"]
 
 TIMEOUT_S = 60.0  # far more than anything takes on a busy machine: only a failing test waits so long
 

@@ -43,7 +43,7 @@ SETTLE_S = 5.0  # after the start, before the idle machine is measured
 ENDED = {"failed", "ready", "done"}
 GIVEN_UP = {"memory_short", "time_short", "out_of_memory", "deadline_passed", "crashed", "detector_failed"}
 KEY = "a-key-of-the-benchmark"
-CODE = ("actors", "api", "broker", "frontend", "media", "platforms", "scripts", "store")
+CODE = ("actors", "api", "broker", "files", "frontend", "media", "platforms", "scripts", "store")
 UNUSED = ("mypy*", "imageio_ffmpeg", "pip", "ruff*", "*mypyc*")  # large, of development
 
 

@@ -53,7 +53,7 @@ LENGTH = f"Content-Length: {len(HIDDEN)}\r\n".encode()
     ],
 )
 def test_an_ambiguous_head_ends_the_connection(run: Run, context: Context, request_head: bytes, status: bytes) -> None:
-    with context.store.writing() as opened:
+    with context.store.writing(scope="everything") as opened:
         jobs.create(opened, rows.job("job"))
     server = run()
     client = server.connect()

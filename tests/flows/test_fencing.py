@@ -1,0 +1,202 @@
+"""A worker that is cut off from PostgreSQL, or frozen, while it publishes: another one takes over, and one post is out.
+
+Real parts: two worker processes, a server behind a proxy, the mock of the platforms.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from actors.flow import tokens
+from actors.machine import Machine, utc_now
+from platforms.mock.connect import CLIENT, connect
+from store import accounts, jobs, publication_queue, publications, segments
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+from tests.flows.machine import ROOT
+from tests.platforms.mock_server import MockServer
+from tests.postgresql_server import PostgresqlServer
+from tests.store import rows
+from tests.support.postgresql_machine import SECRETS, database_url, machine_on
+from tests.support.server_proxy import ServerProxy
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+PLATFORMS = {"youtube": ("google", "PUT /youtube-api/upload"), "instagram": ("facebook_login", "POST .*media_publish")}
+"""For each platform its login, and the request after which a post is public."""
+
+
+class Worker:
+    """A worker process for the network."""
+
+    def __init__(self, log: Path, environ: dict[str, str]) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "scripts.machine.network_worker"],
+                cwd=ROOT,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def has_logged(self, *texts: str) -> bool:
+        """Return whether its log has one of these texts."""
+        log = self._log.read_text()
+        return any(text in log for text in texts)
+
+    def end(self) -> None:
+        """Kill it."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+class Place:
+    """A database with one publication to make, and its environment."""
+
+    def __init__(self, machine: Machine, mock: MockServer, server: PostgresqlServer, directory: Path) -> None:
+        self.machine = machine
+        self.mock = mock
+        self.proxy = ServerProxy(server.port)
+        self._port = server.port
+        self._directory = directory
+        self._workers: list[Worker] = []
+
+    def worker(self, *, by_proxy: bool) -> Worker:
+        """Start a worker."""
+        url = self.machine.settings.database_url.get_secret_value()
+        if by_proxy:
+            url = url.replace(f":{self._port}/", f":{self.proxy.port}/")
+        roots = {name.upper(): root for name, root in self.mock.hosts.items()}
+        clients = {
+            f"{name}_{kind}": value
+            for name in ("GOOGLE", "FACEBOOK")
+            for kind, value in (("CLIENT_ID", CLIENT.id), ("CLIENT_SECRET", CLIENT.secret))
+        }
+        more = {"DATABASE_URL": url, "LEASE_SECONDS": "10", "PUBLISH_PACE": "0.01"}
+        log = self._directory / f"worker-{len(self._workers)}.log"
+        self._workers.append(Worker(log, os.environ | SECRETS | roots | clients | more))
+        return self._workers[-1]
+
+    def publish(self, platform: str) -> None:
+        """Store a job with one part, and have it published."""
+        variant, _ = PLATFORMS[platform]
+        login = connect(variant, self.mock.hosts)
+        owner = replace(
+            rows.account(f"{platform}-1", platform),
+            variant=variant,
+            remote_id=login.remote_id,
+            tokens=tokens.encrypt(self.machine, login.tokens),
+        )
+        part = replace(rows.segment(1, status=SegmentStatus.READY), size_bytes=400_000)
+        video = self.machine.in_data(part.file_path)
+        video.parent.mkdir(parents=True, exist_ok=True)
+        video.write_bytes(os.urandom(400_000))
+        self.machine.in_data("uploads/job").mkdir(parents=True, exist_ok=True)
+        with self.machine.store.writing(scope="everything") as connection:
+            jobs.create(connection, replace(rows.job(status=JobStatus.PUBLISHING, parts=1), created_at=utc_now()))
+            segments.create(connection, [part])
+            accounts.connect(connection, owner)
+            publication = rows.publication(part, owner)
+            publications.create(connection, [publication])
+            publication_queue.start(connection, publication.id, utc_now())
+            self.machine.send(f"publish_{platform}", publication.id)
+
+    def publication(self, platform: str) -> publications.Publication:
+        """Return the publication as it is stored."""
+        with self.machine.store.reading() as connection:
+            found = publications.get(connection, f"job-1-{platform}-1")
+        assert found is not None
+        return found
+
+    def is_published(self, platform: str) -> bool:
+        """Return whether the publication is recorded as published."""
+        found = self.publication(platform)
+        assert found.status in {PublicationStatus.PUBLISHING, PublicationStatus.PUBLISHED}, found
+        return found.status is PublicationStatus.PUBLISHED
+
+    def posts(self) -> int:
+        """Return how many posts the platform has."""
+        return len(self.mock.get("/mock/posts"))
+
+    def close(self) -> None:
+        """End the workers."""
+        for worker in self._workers:
+            worker.end()
+        self.proxy.close()
+
+
+@pytest.fixture
+def place(postgresql_server: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    mock = MockServer(tmp_path / "mock", "--processing-seconds", "0")
+    name = postgresql_server.create_database()
+    with machine_on(database_url(postgresql_server, name), monkeypatch) as machine:
+        machine.store.migrate()
+        machine.broker.flush_all()
+        made = Place(machine, mock, postgresql_server, tmp_path)
+        yield made
+        made.close()
+    mock.kill()
+    postgresql_server.drop_database(name)
+
+
+@contextmanager
+def cut_off(place: Place, worker: Worker) -> Iterator[None]:
+    """Cut a worker off from the database."""
+    del worker
+    place.proxy.cut()
+    yield
+    place.proxy.reconnect()
+
+
+@contextmanager
+def frozen(place: Place, worker: Worker) -> Iterator[None]:
+    """Freeze a worker."""
+    del place
+    worker.process.send_signal(signal.SIGSTOP)
+    yield
+    worker.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("seconds", [1.0, 600.0], ids=["before the commit", "under way"])
+@pytest.mark.parametrize("lost", [cut_off, frozen])
+def test_a_worker_that_is_lost_while_it_publishes_leaves_one_post(
+    place: Place, lost: Callable[[Place, Worker], AbstractContextManager[None]], seconds: float, platform: str
+) -> None:
+    """Its request is answered after a second, and it cannot record that; or it is never answered."""
+    first = place.worker(by_proxy=True)
+    place.mock.fault(PLATFORMS[platform][1], "slow", seconds=seconds)
+    place.publish(platform)
+    wait_for(lambda: place.mock.struck() == 1, "the request")
+    with lost(place, first):
+        place.worker(by_proxy=False)
+        wait_for(lambda: place.is_published(platform), "the other worker", 120)
+    wait_for(lambda: first.has_logged("was pruned", "is lost; 1 messages"), "the first worker to know", 60)
+    recorded = place.publication(platform)
+    wait_for(lambda: len(place.machine.broker.admin.consumers()) >= 2, "the first worker to be back")
+    assert place.posts() == 1
+    assert place.publication(platform) == recorded
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_worker_whose_commit_is_not_answered_leaves_one_post(place: Place, platform: str) -> None:
+    place.worker(by_proxy=True)
+    place.mock.fault(PLATFORMS[platform][1], "slow", seconds=1.0)
+    place.publish(platform)
+    wait_for(lambda: place.mock.struck() == 1, "the request")
+    place.proxy.lose_answer_to(b"COMMIT")
+    wait_for(lambda: place.is_published(platform), "the publication", 120)
+    assert place.proxy.lost.is_set()
+    assert place.posts() == 1
