@@ -90,10 +90,12 @@ def open_store(settings: Settings, broker: MessageBroker, hooks: Hooks | None = 
             before_write=hooks.before_write,
             waits_again=hooks.waits_again,
         )
+    from broker.postgresql import connect  # noqa: PLC0415 (see above)
     from store.postgresql import PostgresqlStore  # noqa: PLC0415 (see above)
 
     return PostgresqlStore(
         settings.postgresql_url,
+        connect=connect,
         joining=broker.joining,
         waits_again=hooks.waits_again,
         pool_size=settings.database_pool,

@@ -22,15 +22,16 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
+import psycopg
 from loguru import logger
 from sqlalchemy import ARRAY, Connection, Engine, bindparam, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from store.bounded_connection import PARAMETERS, StoreConnection
 from store.connection import SCHEMA_VERSION_QUERY, Join, Store, check_version, refuse_newer, upgrade
 from store.errors import READ_ONLY, READ_ONLY_STATE, CommitUnclear, DatabaseUnavailable, translated
 from store.locks import LockClass, lock
@@ -93,23 +94,50 @@ class _Transaction(NamedTuple):
         return False  # open transactions do not survive a crash, so another one has this number, or none
 
 
+class Connect(Protocol):
+    """Returns a new connection to a server, which closes when an answer takes longer than allowed."""
+
+    def __call__(
+        self,
+        conninfo: str = "",
+        *,
+        answer_timeout_s: float | None = None,
+        **options: Any,  # Any: as psycopg takes them
+    ) -> psycopg.Connection[Any]:  # Any: rows
+        """Connect; `answer_timeout_s` is None for a limit that is longer than any statement of a running machine.
+
+        Raises:
+            psycopg.Error: there is no server, or it refuses.
+        """
+
+
 class PostgresqlStore(Store):
     """One database of a server."""
 
     def __init__(
-        self, url: str, *, joining: Join, waits_again: Callable[[], bool] = lambda: False, pool_size: int = POOL_SIZE
+        self,
+        url: str,
+        *,
+        connect: Connect,
+        joining: Join,
+        waits_again: Callable[[], bool] = lambda: False,
+        pool_size: int = POOL_SIZE,
+        answer_timeout_s: float | None = None,
     ) -> None:
         """Configure the store; the first use connects.
 
         Args:
             url: postgresql+psycopg://…
+            connect: such as the broker's.
             joining: as at `Store`.
             waits_again: as at `Store`; also called while the server cannot be reached.
             pool_size: connections that are kept; more are made when all are in use.
+            answer_timeout_s: as at `Connect`.
         """
         self._url = url
+        self._connect = connect
         self.name = make_url(url).render_as_string(hide_password=True)
-        self._server = _engine(url, pool_size)
+        self._server = _engine(url, partial(connect, answer_timeout_s=answer_timeout_s), pool_size)
         super().__init__(joining=joining, waits_again=waits_again)
 
     @contextmanager
@@ -158,7 +186,7 @@ class PostgresqlStore(Store):
         deadline_s = time.monotonic() + UNCLEAR_S
         while time.monotonic() < deadline_s:
             # A new connection: those of the pool may be lost, too.
-            with suppress(DBAPIError), _engine(self._url, 0).connect() as connection:
+            with suppress(DBAPIError), _engine(self._url, self._connect).connect() as connection:
                 answer = connection.execute(_OUTCOME, {"number": transaction.number}).one()
                 committed = transaction.was_committed(*answer)
                 if committed is not None:
@@ -211,7 +239,9 @@ class PostgresqlStore(Store):
         Raises:
             DatabaseUnavailable: the server cannot be used, or the tables were written by a newer version.
         """
-        with self._connected() as connection, _rolled_back(connection):
+        # An index of a large table takes as long as it takes; no other machine can work meanwhile.
+        server = _engine(self._url, partial(self._connect, answer_timeout_s=math.inf))
+        with translated(), server.connect() as connection, _rolled_back(connection):
             connection.exec_driver_sql(_BEGIN)
             connection.execute(_EXCLUSIVE)
             if connection.scalar(text("SELECT to_regclass('store_version')")) is not None:
@@ -284,25 +314,22 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _engine(url: str, pool_size: int) -> Engine:
-    # AUTOCOMMIT: the driver begins no transaction by itself; the methods above execute BEGIN and COMMIT.
-    arguments: dict[str, Any] = {  # Any: of several types
-        **{name: value for name, value in PARAMETERS.items() if name not in make_url(url).query},
-        "prepare_threshold": None,  # a pooler has prepared statements of other clients, or none
-    }
-    pool: dict[str, Any] = (  # Any: likewise
+def _engine(url: str, connect: Callable[..., psycopg.Connection[Any]], pool_size: int = 0) -> Engine:  # Any: rows
+    pool: dict[str, Any] = (  # Any: arguments of several types
         {"pool_size": pool_size, "max_overflow": -1, "pool_pre_ping": True} if pool_size else {"poolclass": NullPool}
     )
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args=arguments, json_serializer=_json, **pool)
-    event.listen(engine, "do_connect", _connect)
+    engine = create_engine(
+        url,
+        # The driver begins no transaction by itself; the methods above execute BEGIN and COMMIT.
+        isolation_level="AUTOCOMMIT",
+        # A pooler has prepared statements of other clients, or none.
+        connect_args={"prepare_threshold": None},
+        json_serializer=_json,
+        **pool,
+    )
+    event.listen(engine, "do_connect", lambda _dialect, _record, arguments, options: connect(*arguments, **options))
     event.listen(engine, "handle_error", _drop_read_only)
     return engine
-
-
-def _connect(
-    _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
-) -> StoreConnection:  # Any: as psycopg takes them
-    return StoreConnection.connect(*arguments, **options)
 
 
 def _drop_read_only(context: ExceptionContext) -> None:

@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from broker.errors import DatabaseUnavailable, SessionLost, TransactionRestart
-from broker.postgresql.bounded_connection import PARAMETERS, BoundedConnection
+from broker.postgresql.bounded_connection import connect
 from broker.postgresql.statements import translated_statement
 from broker.storage.fork import close_in_children, keep_in_children
 
@@ -38,9 +38,9 @@ def connected(url: str, name: str) -> psycopg.Connection[Row]:
     Raises:
         psycopg.Error: there is no server, or it refuses.
     """
-    parameters = PARAMETERS | {"application_name": name} | conninfo_to_dict(url.replace("+psycopg://", "://", 1))
-    return BoundedConnection.connect(
-        make_conninfo("", **parameters),
+    named = {"application_name": name} | conninfo_to_dict(url.replace("+psycopg://", "://", 1))
+    return connect(
+        make_conninfo("", **named),
         autocommit=True,
         cursor_factory=RawCursor,
         row_factory=tuple_row,

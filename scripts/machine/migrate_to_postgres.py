@@ -10,6 +10,7 @@ another name, so that no machine can go on with it and publish a part for a seco
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -77,13 +78,18 @@ def _copied(database: Path, url: str) -> tuple[dict[str, int], Path]:
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 (as below)
 
     from actors import logging_setup, wiring  # noqa: PLC0415 (opens files, so only after the change of user)
-    from broker.postgresql import PostgresqlBroker  # noqa: PLC0415 (psycopg is only needed here)
+    from broker.postgresql import PostgresqlBroker, connect  # noqa: PLC0415 (psycopg is only needed here)
     from store.errors import StoreError  # noqa: PLC0415 (as above)
     from store.postgresql import PostgresqlStore  # noqa: PLC0415 (as above)
 
     machine = wiring.machine
     logging_setup.set_up(machine.settings.model_copy(update={"log_level": "WARNING"}))
-    store = PostgresqlStore(url.replace("postgresql://", "postgresql+psycopg://", 1), joining=lambda _: nullcontext())
+    store = PostgresqlStore(
+        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        connect=connect,
+        joining=lambda _: nullcontext(),
+        answer_timeout_s=math.inf,  # of a COMMIT of all rows
+    )
     broker = PostgresqlBroker(url)
     try:
         machine.store.migrate()

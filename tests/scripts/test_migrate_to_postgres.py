@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from broker import SqliteBroker
 from broker.broker import DatabaseBroker
-from broker.postgresql import PostgresqlBroker
+from broker.postgresql import PostgresqlBroker, connect
 from scripts.machine.installation import DatabaseMoved, Installation
 from store import Store, jobs, row_counts
 from store.postgresql import PostgresqlStore
@@ -162,7 +162,9 @@ def run(data: Path) -> Run:
 @pytest.fixture
 def moved(url: str) -> Iterator[PostgresqlStore]:
     store = PostgresqlStore(
-        url.replace("postgresql://", "postgresql+psycopg://"), joining=lambda _: contextlib.nullcontext()
+        url.replace("postgresql://", "postgresql+psycopg://"),
+        connect=connect,
+        joining=lambda _: contextlib.nullcontext(),
     )
     yield store
     store.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker import WriteLock
+from broker.postgresql import connect
 from store import Store
 from store.postgresql import PostgresqlStore
 from store.sqlite import SqliteStore
@@ -42,7 +43,7 @@ def store_url(server: PostgresqlServer, database: str) -> str:
 def migrated(server: PostgresqlServer) -> str:
     """Return a database with all tables, from which others are made quickly."""
     name = server.create_database()
-    made = PostgresqlStore(store_url(server, name), joining=lambda _: nullcontext())
+    made = PostgresqlStore(store_url(server, name), connect=connect, joining=lambda _: nullcontext())
     made.migrate()
     made.close()
     return name
@@ -51,7 +52,7 @@ def migrated(server: PostgresqlServer) -> str:
 @pytest.fixture
 def postgresql(server: PostgresqlServer, migrated: str) -> Iterator[PostgresqlStore]:
     name = server.create_database(migrated)
-    made = PostgresqlStore(store_url(server, name), joining=lambda _: nullcontext())
+    made = PostgresqlStore(store_url(server, name), connect=connect, joining=lambda _: nullcontext())
     yield made
     made.close()
     server.drop_database(name)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from broker import WriteLock
+from broker.postgresql import connect
 from store import Store, webhooks
 from store.owners import DEFAULT_OWNER
 from store.postgresql import PostgresqlStore
@@ -49,7 +50,9 @@ def updated(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         made = SqliteStore(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
     else:
         server: PostgresqlServer = request.getfixturevalue("server")
-        made = PostgresqlStore(store_url(server, server.create_database()), joining=lambda _: nullcontext())
+        made = PostgresqlStore(
+            store_url(server, server.create_database()), connect=connect, joining=lambda _: nullcontext()
+        )
     upgrade = command.upgrade
     with monkeypatch.context() as patch:
         patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0023"))

@@ -7,12 +7,14 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+from broker.postgresql import connect
 from store import CommitUnclear, DatabaseUnavailable, Store, jobs, row_counts, segments
 from store.postgresql import PostgresqlStore
 from store.states import JobStatus, SegmentStatus
@@ -87,7 +89,9 @@ def test_a_commit_changes_the_version_of_the_data(postgresql: Store) -> None:
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
-    store = PostgresqlStore("postgresql+psycopg://postgres@127.0.0.1:1/none", joining=lambda _: nullcontext())
+    store = PostgresqlStore(
+        "postgresql+psycopg://postgres@127.0.0.1:1/none", connect=connect, joining=lambda _: nullcontext()
+    )
     with pytest.raises(DatabaseUnavailable, match="cannot be reached"), store.reading():
         pass
     store.close()
@@ -98,7 +102,7 @@ def test_a_commit_whose_answer_is_lost_is_found_committed(server: PostgresqlServ
     name = server.create_database(migrated)
     proxy = ServerProxy(server.port)
     url = store_url(server, name).replace(f":{server.port}/", f":{proxy.port}/")
-    store = PostgresqlStore(url, joining=lambda _: nullcontext())
+    store = PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext())
     with store.writing(job="job") as connection:
         jobs.create(connection, job())
         proxy.lose_answer_to(b"COMMIT")
@@ -172,7 +176,7 @@ def test_a_commit_of_which_the_server_cannot_be_asked_is_unclear(
     name = server.create_database(migrated)
     proxy = ServerProxy(server.port)
     url = store_url(server, name).replace(f":{server.port}/", f":{proxy.port}/")
-    store = PostgresqlStore(url, joining=lambda _: nullcontext())
+    store = PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext())
     with pytest.raises(CommitUnclear), store.writing(job="job") as connection:
         jobs.create(connection, job())
         proxy.refuses.set()
@@ -186,7 +190,7 @@ def test_a_lost_transaction_is_not_taken_for_one_that_got_its_number_after_a_cra
     own_server: PostgresqlServer,
 ) -> None:
     """A number that is not in the WAL when the server crashes is given out again, and that transaction may commit."""
-    store = PostgresqlStore(store_url(own_server, "postgres"), joining=lambda _: nullcontext())
+    store = PostgresqlStore(store_url(own_server, "postgres"), connect=connect, joining=lambda _: nullcontext())
     store.migrate()
     with pytest.raises(CommitUnclear), store.writing(job="job") as connection:
         jobs.create(connection, job())
@@ -198,7 +202,7 @@ def test_a_lost_transaction_is_not_taken_for_one_that_got_its_number_after_a_cra
 
 
 def test_a_transaction_with_a_number_that_the_server_has_not_given_out_is_lost(own_server: PostgresqlServer) -> None:
-    store = PostgresqlStore(store_url(own_server, "postgres"), joining=lambda _: nullcontext())
+    store = PostgresqlStore(store_url(own_server, "postgres"), connect=connect, joining=lambda _: nullcontext())
     store.migrate()
     with pytest.raises(DatabaseUnavailable), store.writing(job="job") as connection:
         jobs.create(connection, job())
@@ -219,7 +223,9 @@ def test_a_worker_waits_for_a_server_that_is_not_there(migrated: str, server: Po
         server.start()
         return True
 
-    store = PostgresqlStore(store_url(server, name), joining=lambda _: nullcontext(), waits_again=waits_again)
+    store = PostgresqlStore(
+        store_url(server, name), connect=connect, joining=lambda _: nullcontext(), waits_again=waits_again
+    )
     server.stop("immediate")
     with pytest.raises(DatabaseUnavailable, match="cannot be reached"), store.writing(job="job"):
         pass
@@ -245,7 +251,7 @@ def test_a_standby_is_a_server_that_is_away(own_server: PostgresqlServer) -> Non
         return True
 
     url = store_url(server, server.create_database())
-    store = PostgresqlStore(url, joining=lambda _: nullcontext(), waits_again=waits_again)
+    store = PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext(), waits_again=waits_again)
     store.migrate()
     server.become_standby()
     for transaction in (store.writing(job="job"), store.reading()):
@@ -278,12 +284,12 @@ def test_a_server_that_stops_answering_is_noticed(
     name = server.create_database(migrated)
     with proxied(server) as proxy:
         url = store_url(server, name).replace(f":{server.port}/", f":{proxy.port}/")
-        store = PostgresqlStore(url, joining=lambda _: nullcontext())
+        store = PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext())
         for transaction in (store.writing(job="job"), store.reading()):
             with pytest.raises(DatabaseUnavailable) as error, transaction as connection:
                 proxy.cut()
                 with monkeypatch.context() as impatient:
-                    impatient.setattr("store.bounded_connection.ANSWER_TIMEOUT_S", 0.5)
+                    impatient.setattr("broker.postgresql.bounded_connection.ANSWER_TIMEOUT_S", 0.5)
                     jobs.get(connection, "job")
             assert error.value.reason == "unreachable"
             proxy.reconnect()
@@ -293,11 +299,39 @@ def test_a_server_that_stops_answering_is_noticed(
     server.drop_database(name)
 
 
+def test_a_migration_and_a_patient_store_wait_longer_for_an_answer(
+    server: PostgresqlServer, postgresql: PostgresqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index of a large table, or the COMMIT of a whole installation, may take longer than any other statement."""
+    with postgresql.reading() as connection:
+        name = str(connection.exec_driver_sql("SELECT current_database()").scalar())
+    url = store_url(server, name)
+    patient = PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext(), answer_timeout_s=math.inf)
+    monkeypatch.setattr("broker.postgresql.bounded_connection.ANSWER_TIMEOUT_S", 0.5)
+
+    def write() -> None:
+        with patient.writing(job="job") as connection:
+            jobs.create(connection, job())
+
+    with ThreadPoolExecutor() as threads:
+        with postgresql.writing(scope="everything"):
+            waiting = [threads.submit(patient.migrate), threads.submit(postgresql.migrate), threads.submit(write)]
+            with closing(PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext())) as other:
+                for _ in range(2):
+                    with pytest.raises(DatabaseUnavailable, match="cannot be reached"), other.writing(job="job"):
+                        pass
+            assert not any(each.done() for each in waiting)
+        for each in waiting:
+            each.result(30)
+    with closing(patient), patient.reading() as connection:
+        assert jobs.get(connection, "job") == job()
+
+
 def test_a_server_that_never_answers_a_new_connection_is_away(server: PostgresqlServer) -> None:
     with proxied(server) as proxy:
         proxy.cut()
         url = f"{store_url(server, 'postgres')}?connect_timeout=2".replace(f":{server.port}/", f":{proxy.port}/")
-        store = PostgresqlStore(url, joining=lambda _: nullcontext())
+        store = PostgresqlStore(url, connect=connect, joining=lambda _: nullcontext())
         with pytest.raises(DatabaseUnavailable) as error, store.reading():
             pass
         assert error.value.reason == "unreachable"
