@@ -108,13 +108,14 @@ class Simulation:
         self.dead: list[Message[Any]] = []
         self.each_minute: Callable[[], object] | None = None  # a person's act, at which the process may be killed, too
         self._minute = self.clock()
+        self._platforms_ahead_s = self.clock.timestamp() - self.clock.now_s()
         self._armed = False  # whether faults and kills strike
         self._patch = monkeypatch
         self._mock = serve(
             0,
             directory,
             MockOptions(processing_s=5.0, draft_done_s=60.0, access_s=7_200.0),
-            clock=self.clock.timestamp,
+            clock=self._platform_time,
         )
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -129,6 +130,10 @@ class Simulation:
             self._mock.trigger.pull_trigger(lambda: wasyncore.close_all(self._mock._map))
         self._thread.join(10)
         self.machine.store.close()
+
+    def _platform_time(self) -> float:
+        """Return Unix seconds by the platforms' clock, which is right when the machine's is corrected."""
+        return self._platforms_ahead_s + self.clock.now_s()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):  # closed
