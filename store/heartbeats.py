@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from store import rows
 from store.boot_clock import BootTime
+from store.locks import is_shared
 from store.tables import marks
 
 
@@ -41,7 +42,9 @@ def last(connection: Connection, name: str) -> datetime | None:
 def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> float | None:
     """Return how many seconds ago the named work last ran, unaffected by a set wall clock; None if it never has.
 
-    If that was before the last boot, only the wall clock is known; the result is then at least the time since the boot.
+    If that was in another boot, only the wall clock is known. With a file it was before this machine booted, so the
+    result is at least the time since the boot. With a server it may have been on another machine, and the clocks of
+    machines differ a little; the result is at least 0.
     """
     found = read(connection, name)
     if found is None:
@@ -49,7 +52,7 @@ def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime)
     if found.boot == boot_time.boot:
         return float(boot_time.seconds - found.boot_s)
     wall_s: float = (now - found.at).total_seconds()
-    return max(wall_s, boot_time.seconds)
+    return max(wall_s, 0.0 if is_shared(connection) else boot_time.seconds)
 
 
 def set_back_s(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> float:
