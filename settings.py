@@ -240,7 +240,7 @@ class Settings(BaseModel):
         yield from self._storage_contradictions()
         if set(self.services) == {"relay"} and self.transport_url is None:
             yield "SERVICES names the relay alone, which needs BROKER_URL=amqp://… or redis://…"
-        if {*self.services, "relay"} != set(ALL_SERVICES) and not (self.is_postgresql and self.is_remote):
+        if {*self.services, "relay"} != set(ALL_SERVICES) and not self.is_shared:
             yield (
                 "SERVICES must name all services, or be empty: other machines reach neither this one's SQLite file nor "
                 "its videos. Set DATABASE_URL to a PostgreSQL server and FILES_URL to a bucket first"
@@ -305,6 +305,11 @@ class Settings(BaseModel):
     def is_postgresql(self) -> bool:
         """Whether store and broker are on a PostgreSQL server."""
         return self.database_url.get_secret_value().startswith("postgresql")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may work on the same jobs: database and files are elsewhere."""
+        return self.is_postgresql and self.is_remote
 
     @property
     def transport_url(self) -> str | None:

@@ -8,6 +8,9 @@
 In a restored database a publication may be waiting, or be about to begin an upload, although its post is public. So
 this file is checked before each step of a publication of which, by the database, nothing can be public. If the file has
 a line for a publication that never began in the database, or was not sent, the publication's outcome is unknown.
+
+Machines that share a database have no such files: each step may run on another machine, and what one of them had
+written would be taken for a restored database when the post is retried after another one has recorded its failure.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ def is_sent(machine: Machine, publication: Publication) -> bool:
 
 def add(machine: Machine, publication: Publication, end: str = "") -> None:
     """Record that a publication begins."""
+    if machine.settings.is_shared:
+        return
     try:
         _append(machine, publication, end)
     except OSError as error:  # the file is needed only after a loss of the database
@@ -71,6 +76,8 @@ def _append(machine: Machine, publication: Publication, end: str) -> None:
 
 
 def _lines_of(machine: Machine, publication: Publication) -> list[str]:
+    if machine.settings.is_shared:  # a file from before the move to several machines
+        return []
     lines = _lines(_path(machine, publication.job_id))
     return [line for line in lines if line.startswith(_prefix(publication))]
 

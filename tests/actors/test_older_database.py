@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from actors import wiring
 from actors.flow import job_commands, publication_commands
@@ -16,6 +17,7 @@ from store import Store, publications, steps
 from store.states import JobStatus, PublicationStatus
 from store.tables import metadata
 from tests.actors.one_publication import NAME, Killed, Remote, create_job, drive, stored
+from tests.actors.queues import change_settings
 
 
 @pytest.fixture
@@ -83,6 +85,25 @@ def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable
     assert job_commands.retry(wiring.machine, "job")
     assert drive().status is PublicationStatus.PUBLISHED
     assert len(remote.posts) == 1
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_what_has_failed_on_another_machine_is_tried_again(
+    publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One machine begins a post; another one records that it failed, and takes the request to retry it."""
+    change_settings(monkeypatch, database_url=SecretStr("postgresql://host/name"), files_url="s3://bucket")
+    here = wiring.machine
+    remote = Remote()
+    publishing_job(Refusing())
+    assert drive().status is PublicationStatus.FAILED
+    publishing_job(remote)
+    change_settings(monkeypatch, data_dir=here.settings.data_dir / "other")
+    assert job_commands.retry(wiring.machine, "job")
+    change_settings(monkeypatch, data_dir=here.settings.data_dir)
+    ended = drive()
+    assert (ended.status, ended.code) == (PublicationStatus.PUBLISHED, None)
+    assert remote.posts == [NAME]
 
 
 class Refusing(Remote):
