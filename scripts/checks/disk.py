@@ -36,7 +36,8 @@ def check(examined: Examined) -> Iterator[Finding]:
     yield kind(file_system(directory))
     if os.access(directory, os.W_OK):
         yield from _features(directory)
-    yield from _backup_directory(examined, directory)
+    if not examined.settings.is_postgresql:
+        yield from _backup_directory(examined, directory)
 
 
 def _mode(directory: Path) -> Finding:
@@ -48,20 +49,21 @@ def _mode(directory: Path) -> Finding:
 
 def _room(examined: Examined, directory: Path) -> Iterator[Finding]:
     disk, found = Disk(directory), os.statvfs(directory)
+    receives_uploads = "api" in examined.settings.services  # the others keep copies of files in S3, and few of them
     needed = examined.settings.max_upload_size + disk_demand.video_parts_bytes(examined.settings.max_upload_size)
     free = f"{disk.free_bytes / 1e6:.0f} MB are free"
     if found.f_flag & os.ST_RDONLY:
         yield error(TOPIC, "it is mounted read-only", "look at the kernel's log for errors, and mount it for writing")
     elif disk.free_bytes <= disk.sizes.headroom_bytes:
         yield error(TOPIC, f"full: {free}", "delete jobs, see lost+found (scripts/adopt), or enlarge the disk")
-    elif disk.room_bytes < needed:
+    elif receives_uploads and disk.room_bytes < needed:
         fix = f"free or add room, or make MAX_UPLOAD_SIZE smaller: the largest upload needs {needed / 1e6:.0f} MB"
         yield warning(TOPIC, f"{free}; the largest upload would be refused", fix)
     else:
         yield ok(TOPIC, free)
     if found.f_files and found.f_favail < FEW_INODES:
         yield error(TOPIC, f"only {found.f_favail} more files can be created", "delete small files of other programs")
-    if examined.is_running and not disk.has_ballast():
+    if examined.is_running and receives_uploads and not disk.has_ballast():
         fix = "free room: it is made again by itself"
         yield warning(TOPIC, "the ballast file is missing: the disk is full, or was", fix)
 

@@ -24,6 +24,10 @@ def check(examined: Examined) -> Iterator[Finding]:
     if not examined.is_valid:
         yield ok(TOPIC, "it is running; with other settings than these")
         return
+    if "api" not in examined.settings.services:
+        names = ", ".join(examined.settings.services)
+        yield ok(TOPIC, f"it is running {names} (SERVICES); /health of a machine with the service api tells about all")
+        return
     host = LOOPBACK.get(examined.settings.host, examined.settings.host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{examined.settings.port}/health"
     try:

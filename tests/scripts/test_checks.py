@@ -15,9 +15,10 @@ from threading import Thread
 
 import pytest
 
+import settings
 from scripts.checks import clock, database, disk, kernel, libraries, memory, online, services
 from scripts.checks.disk import FileSystem
-from scripts.checks.finding import Finding, Level
+from scripts.checks.finding import Examined, Finding, Level
 from store.boot_clock import BootTime
 from store.heartbeats import Heartbeat
 
@@ -149,6 +150,34 @@ def test_other_versions_than_the_locked_ones_are_named(tmp_path: Path) -> None:
     found = libraries.locked(lock)
     assert found.level is Level.WARNING
     assert "instead of 0.1, not-installed-at-all none instead of 1" in found.text
+
+
+def rendering_machine(data_dir: Path) -> Examined:
+    """Return a running machine that only renders, beside others."""
+    environ = {
+        "DATA_DIR": str(data_dir), "SERVICES": "media", "PORT": "1", "SECRET_KEY": "s" * 16, "API_KEYS": "k" * 16,
+        "DATABASE_URL": "postgresql://host/name", "FILES_URL": "s3://bucket", "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }  # fmt: skip
+    return Examined(environ, settings.read(environ), is_valid=True, is_running=True)
+
+
+def test_a_machine_without_the_api_is_not_asked_for_its_health(tmp_path: Path) -> None:
+    [found] = services.check(rendering_machine(tmp_path))
+    assert (found.level, "running media" in found.text) == (Level.OK, True)
+
+
+def test_a_machine_without_the_api_needs_no_room_for_uploads_and_no_backups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the API makes the ballast file at its start, and BACKUP_DIR is refused with a server."""
+    tmp_path.chmod(0o700)
+    real = os.statvfs(tmp_path)
+    free = os.statvfs_result((real.f_bsize, real.f_frsize, 1000, 500, 2**28 // real.f_frsize, *tuple(real)[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: free)
+    found = list(disk.check(rendering_machine(tmp_path)))
+    said = [one.text for one in found if one.level is not Level.OK]
+    assert [text for text in said if "upload" in text or "ballast" in text or "scheduled" in text] == []
 
 
 def test_failing_checks_of_the_running_machine_are_errors() -> None:
