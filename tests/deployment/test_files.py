@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import tomllib
 from configparser import RawConfigParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # its stubs are another package
+from obstore import put
 
+from files.s3 import open_store
 from scripts.machine import supervisor
 from settings import ALL_SERVICES, Settings, read
 from tests.deployment import dockerfile
 from tests.deployment.dockerfile import ROOT
+from tests.support import object_store
+from tests.support.object_store import ObjectStore
 
 UNIT = ROOT / "scripts" / "machine" / "vidprod.service"
 REAP_S = 5.0  # after the supervisor's own deadline: processes that were killed end, the database is closed
@@ -145,6 +151,32 @@ def test_the_machines_of_compose_have_settings_that_are_accepted() -> None:
         settings = read(dockerfile.stages()[-1].environ | chosen | file | environ)
         assert settings.is_postgresql
         assert settings.is_remote
+
+
+def proxy_configuration() -> str:
+    """Return the configuration of the proxy of compose.scale.yaml."""
+    found: str = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["configs"]["caddy"]["content"]
+    return found
+
+
+def test_the_bucket_of_compose_exists_after_every_start(server: ObjectStore) -> None:
+    """The machines wait for a success; `docker compose up` runs it at each start, also of an old storage."""
+    service = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]["bucket"]
+    command = [word.replace("storage:9333", server.master) for word in service["entrypoint"]]
+    program = object_store.program()
+    assert program is not None
+    path = f"{program.parent}:{os.environ['PATH']}"
+    for _ in range(2):
+        ran = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False, timeout=120)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    made = replace(server.options(), bucket="vidprod")
+    put(open_store(made), "key", b"content")
+
+
+def test_the_proxy_of_compose_keeps_a_client_at_one_machine() -> None:
+    """An upload goes on at another machine only after the client has asked where, and up to 8 MiB are sent again."""
+    assert "lb_policy client_ip_hash" in proxy_configuration()
+    assert "trusted_proxies static private_ranges" in proxy_configuration()  # all come from the proxy with https
 
 
 def test_systemd_signals_the_supervisor_alone_and_survives_a_child_without_memory() -> None:

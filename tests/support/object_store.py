@@ -35,9 +35,15 @@ def program() -> Path | None:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """A running storage."""
+    """A running storage.
+
+    Attributes:
+        address: of its S3 interface.
+        master: host and port of what administers it; empty behind a proxy.
+    """
 
     address: str
+    master: str = ""
 
     def environ(self, prefix: str) -> dict[str, str]:
         """Return the settings of a machine whose files are there."""
@@ -83,7 +89,9 @@ def running(directory: Path) -> Iterator[ObjectStore]:
         process = subprocess.Popen([found, "server", *arguments], stdout=log, stderr=log, cwd=directory)
     try:
         wait_for(lambda: _answers(ports["s3.port"]), "the storage to answer", 60)
-        store = ObjectStore(f"http://127.0.0.1:{ports['s3.port']}")
+        store = ObjectStore(
+            f"http://127.0.0.1:{ports['s3.port']}", f"127.0.0.1:{ports['master.port']}.{ports['master.port.grpc']}"
+        )
         _make_bucket(store)
         yield store
     finally:
