@@ -249,14 +249,14 @@ class Prefetcher:
                     batch.readied.add(buffer.queue)
 
     def due_in_s(self, now_ms: int) -> list[float]:
-        """Return in how many seconds delayed messages fall due, or a pause after a failure ends."""
-        due = [
-            (buffer.eta_ms - now_ms) / 1000
-            for buffer in self.open_buffers()
-            if buffer.eta_ms is not None and not buffer.is_ready
-        ]
+        """Return in how many seconds delayed messages fall due, or a pause after a failure ends.
+
+        Messages that are ready do not count: an idle thread would have taken them. Delayed ones count nevertheless.
+        """
         pause_s = self._resume_s - time.monotonic()
-        return [*due, pause_s] if pause_s > 0 else due
+        if pause_s > 0:
+            return [pause_s]
+        return [(buffer.eta_ms - now_ms) / 1000 for buffer in self.open_buffers() if buffer.eta_ms is not None]
 
     def fail(self, error: BaseException) -> None:
         """Pass an error to every waiting consumer, which dramatiq restarts after a pause; pause, too."""

@@ -45,24 +45,33 @@ def test_delayed_messages_run_in_the_order_of_their_eta(broker: SqliteBroker) ->
     assert seen == [1, 2, 3]
 
 
-def test_what_fell_due_while_all_threads_were_busy_keeps_its_turn(broker: SqliteBroker) -> None:
+@pytest.mark.parametrize("sent", ["before the worker starts", "while it waits"])
+def test_what_fell_due_while_all_threads_were_busy_keeps_its_turn(broker: SqliteBroker, sent: str) -> None:
     """A retry must not go behind everything that was sent while the one thread worked for an hour."""
-    go = threading.Event()
+    began, go = threading.Event(), threading.Event()
     seen: list[str] = []
 
     @dramatiq.actor
     def block() -> None:
-        go.wait(10)
+        began.set()
+        go.wait(60)
 
     @dramatiq.actor
     def note(name: str) -> None:
         seen.append(name)
 
-    with working(broker, threads=1):
+    def send() -> None:
         block.send()
-        note.send_with_options(args=("due first",), delay=50)
+        note.send_with_options(args=("due first",), delay=500)
+
+    if sent == "before the worker starts":
+        send()
+    with working(broker, threads=1):
+        if sent == "while it waits":
+            send()
+        assert began.wait(30)
         ready = "SELECT 1 FROM broker_messages WHERE state = 0 AND actor = 'note'"
-        wait_for(lambda: BrokerDebug(broker).database.read(ready), "the delayed message, ready")
+        wait_for(lambda: BrokerDebug(broker).database.read(ready), "the delayed message, ready", timeout_s=10)
         note.send("sent later")
         go.set()
         broker.join("default", timeout=10_000)
