@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from falcon.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 
 from actors import wiring
 from api.context import Context
@@ -37,8 +38,8 @@ def _machines(*texts: str) -> int | None:
     """Evaluate the expression as Prometheus does, on the texts of so many instances; None: it has no result."""
     samples = [
         (sample.name, sample.labels | {"instance": str(instance)}, sample.value)
-        for instance, text in enumerate(texts)
-        for family in text_string_to_metric_families(text)
+        for instance, shown in enumerate(texts)
+        for family in text_string_to_metric_families(shown)
         for sample in family.samples
     ]
 
@@ -78,7 +79,7 @@ def _send(count: int) -> None:
 def _wait_s(context: Context, seconds: int) -> None:
     """Let all messages be so much older."""
     with context.store.writing(scope="everything") as connection:
-        connection.exec_driver_sql("UPDATE broker_messages SET eta_ms = eta_ms - ?", (seconds * 1000,))
+        connection.execute(text("UPDATE broker_messages SET eta_ms = eta_ms - :ms"), {"ms": seconds * 1000})
 
 
 @contextmanager
@@ -136,8 +137,8 @@ def test_work_that_is_due_later_needs_no_machine_before(client: TestClient, cont
 @pytest.mark.usefixtures("job")
 def test_several_machines_that_show_the_same_queue_count_once(client: TestClient) -> None:
     _send(8)
-    text = client.simulate_get("/metrics").text
-    assert _machines(text, text) == 2
+    shown = client.simulate_get("/metrics").text
+    assert _machines(shown, shown) == 2
 
 
 @pytest.mark.usefixtures("job")
