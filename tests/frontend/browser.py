@@ -68,6 +68,14 @@ def require_chromedriver() -> None:
     pytest.skip(reason)
 
 
+class Refused(AssertionError):
+    """The browser does not carry out a command; `code` is WebDriver's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Browser:
     """One browser window with a fresh profile."""
 
@@ -179,10 +187,22 @@ class Browser:
         return str(self.run("return document.querySelector(arguments[0]).textContent", css))
 
     def click(self, css: str) -> None:
-        """Press an element; one behind a bar of the page is scrolled to the middle first."""
+        """Press an element, once nothing covers it; one behind a bar of the page is scrolled to the middle first.
+
+        While the page takes its places, an element may move between the look and the press.
+        """
+        self.until(f"an element {css} that can be pressed", lambda: self._is_clicked(css))
+
+    def _is_clicked(self, css: str) -> bool:
         found = self.find(css)
-        self.run(UNCOVER, {ELEMENT: found})
-        self._call("POST", f"/element/{found}/click", {})
+        try:
+            self.run(UNCOVER, {ELEMENT: found})
+            self._call("POST", f"/element/{found}/click", {})
+        except Refused as refused:
+            if refused.code in {"element click intercepted", "stale element reference"}:
+                return False
+            raise
+        return True
 
     def fill(self, css: str, keys: str) -> None:
         self._call("POST", f"/element/{self.find(css)}/value", {"text": keys})
@@ -270,7 +290,7 @@ class Browser:
         )
         value = answer.json()["value"]
         if not answer.ok:
-            raise AssertionError(f"{method} {path}: {value['error']}: {value['message']}")
+            raise Refused(value["error"], f"{method} {path}: {value['error']}: {value['message']}")
         return value
 
 
