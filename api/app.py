@@ -27,7 +27,7 @@ from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResou
 from api.resources.descriptions import OpenApiResource, ReferenceResource
 from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.forecasts import ForecastResource
-from api.resources.health import HealthResource
+from api.resources.health import OF_REQUESTS, HealthResource
 from api.resources.jobs import (
     ApproveResource,
     ApproveRestoredResource,
@@ -182,6 +182,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/publications/{publication_id}/skip": SkipResource(context),
         "/publications/{publication_id}/resolve": ResolveResource(context),
         "/health": HealthResource(context),
+        "/health/ready": HealthResource(context, OF_REQUESTS),
         "/metrics": MetricsResource(context),
         "/login": LoginResource(context),
         "/openapi.json": OpenApiResource(context),

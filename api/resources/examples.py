@@ -274,6 +274,7 @@ RESPONSES: dict[str, Json | str] = {
         },
     },
     "get_health": {"status": "ok", "checks": {"database": {"ok": True, "jobs": 12}}},
+    "get_readiness": {"status": "ok", "checks": {"database": {"ok": True, "jobs": 12}}},
     "get_metrics": 'vidprod_jobs{status="completed"} 12\n',
     "get_openapi_document": {"openapi": "3.1.0", "info": {"title": "VidProd"}, "paths": {}},
     "get_page": "<!doctype html>",

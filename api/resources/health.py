@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, cast
 
 import falcon
@@ -35,11 +35,17 @@ MAX_CLOCK_JUMP_S = 60.0
 LATE_BACKUPS = 1.5  # intervals without a backup, after which it is reported
 
 
+OF_REQUESTS = frozenset({"database", "disk", "write_lock"})
+"""The checks of what a request needs; the others are about work in the background, on this or on other machines."""
+
+
 class HealthChecks:
     """The health checks of the machine, by name."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, names: Set[str] | None = None) -> None:
+        """Choose the checks; by default all."""
         self._context = context
+        self._names = names
         self._damage_check = DamageCheck(context.store)
         self._started_at, self._started_boot_s = context.now(), context.boot_time().seconds
         self._condition = threading.Condition()
@@ -87,6 +93,7 @@ class HealthChecks:
                 "sandbox": media_child.sandbox_report,
                 **({"relay": self._relay} if self._context.settings.transport_url else {}),
             }.items()
+            if self._names is None or name in self._names
         }
 
     def _run(self, name: str, check: Callable[[], Check]) -> Check:
@@ -246,16 +253,16 @@ class HealthChecks:
 
 
 class HealthResource(Resource):
-    """GET /health."""
+    """GET /health, and GET /health/ready with the checks of what a request needs."""
 
     public = True
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, names: Set[str] | None = None) -> None:
         super().__init__(context)
-        self._checks = HealthChecks(context)
+        self._checks = HealthChecks(context, names)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Run all checks; 200 if all succeed, else 503 with the same document."""
+        """Run the checks; 200 if all succeed, else 503 with the same document."""
         del request
         checks = self._checks.run()
         ok = all(check["ok"] for check in checks.values())

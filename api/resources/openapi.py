@@ -51,9 +51,9 @@ _DESCRIPTION = (
     "Upload one long video; it is cut into short parts, which are published on TikTok, Instagram and YouTube. Errors "
     "are RFC 9457 problem documents. Times are RFC 3339 in UTC; names that end in `_s` are durations in seconds, names "
     "that end in `_bytes` are sizes in bytes. What belongs to another owner than that of the key is not there (404). A "
-    "method that a path does not have gets 405 with `Allow`; HEAD is "
-    "answered like GET by `/health`, the page and the files of parts. A request that arrives too slowly gets 408, one "
-    "with too large a head 431. A browser that opens an address gets a page with the same status instead of JSON."
+    "method that a path does not have gets 405 with `Allow`; HEAD is answered like GET by `/health`, `/health/ready`, "
+    "the page and the files of parts. A request that arrives too slowly gets 408, one with too large a head 431. A "
+    "browser that opens an address gets a page with the same status instead of JSON."
 )
 
 
@@ -119,7 +119,7 @@ def _statuses(operation: Operation) -> list[int]:
 
 
 def _response(operation: Operation, status: int) -> Json:
-    if status in ERRORS and not (operation.path == "/health" and status == 503):
+    if status in ERRORS and not (operation.path.startswith("/health") and status == 503):
         return {"$ref": f"#/components/responses/{_error_name(status)}"}
     response: Json = {"description": ERRORS.get(status) or SUCCESSES[status]}
     if (operation.answer_headers and status < 300) or status in {303, 304}:

@@ -57,6 +57,12 @@ SERVER_OPERATIONS = (
         "get_health", "get", "/health", "Check the health of the server", (200, 503),
         "503 if a check fails; both responses list all checks.", public=True, content=documents.HealthDocument,
     ),
+    Operation(
+        "get_readiness", "get", "/health/ready", "Check that this machine can take requests", (200, 503),
+        "Only the checks `database`, `disk` and `write_lock`. For a load balancer before several machines: it must not "
+        "take all of them away while the scheduler or the workers of others are silent.",
+        public=True, content=documents.HealthDocument,
+    ),
     Operation("get_metrics", "get", "/metrics", "Get metrics for Prometheus", (200, 403), content="text/plain"),
     Operation(
         "sign_in", "post", "/login", "Sign in on the web page", (204, 400, 401, 403, 422, 429, 503),

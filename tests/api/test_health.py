@@ -90,6 +90,25 @@ def test_health_tells_the_age_of_the_last_backup_and_stays_green(
     assert "the last one is 4 hours old" in scheduled.simulate_get("/health").json["checks"]["backup"]["detail"]
 
 
+def test_a_machine_is_ready_while_others_that_do_the_work_are_silent(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load balancer that asks /health would take all machines away that accept uploads."""
+    waiting = QueueStats(queue="media", ready=1, delayed=0, leased=0, dead=0, oldest_ready_age_s=3600.0)
+    monkeypatch.setattr(context.broker.admin, "queue_stats", lambda: [waiting])
+    monkeypatch.setattr(context.broker.admin, "consumers", list)
+    failing = client.simulate_get("/health").json["checks"]
+    assert (failing["scheduler"]["ok"], failing["workers"]["ok"]) == (False, False)
+    ready = TestClient(create_app(context)).simulate_get("/health/ready")  # without a key
+    assert (ready.status_code, set(ready.json["checks"])) == (200, {"database", "disk", "write_lock"})
+
+
+def test_a_machine_with_a_full_disk_is_not_ready(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context.disk, "sizes", replace(context.disk.sizes, headroom_bytes=2**62))
+    full = TestClient(create_app(context)).simulate_get("/health/ready")
+    assert (full.status_code, full.json["checks"]["disk"]["ok"]) == (503, False)
+
+
 def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, context: Context, clock: Clock) -> None:
     failing = client.simulate_get("/health")
     assert (failing.status_code, failing.headers["retry-after"]) == (503, "30")
