@@ -39,6 +39,12 @@ def last(connection: Connection, name: str) -> datetime | None:
     return connection.scalar(select(marks.c.at).where(marks.c.name == name))
 
 
+def names_since(connection: Connection, prefix: str, moment: datetime) -> list[str]:
+    """Return the names with this prefix of what has run since a moment of the wall clock."""
+    named = marks.c.name.startswith(prefix, autoescape=True)
+    return list(connection.scalars(select(marks.c.name).where(named, marks.c.at > moment)))
+
+
 def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> float | None:
     """Return how many seconds ago the named work last ran, unaffected by a set wall clock; None if it never has.
 

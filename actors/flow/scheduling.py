@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from actors import shared_key
 from actors.flow import account_schedules, platform_limits
 from actors.flow.events import emit, emit_for_publication, publication_data
 from actors.flow.turns import Pauses, PostingLimits, counted_since, decide, past_starts
@@ -28,6 +29,8 @@ def tick(machine: Machine) -> None:
     """Record the scheduler's heartbeat, and start the publications that are due."""
     with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, "scheduler", machine.now(), machine.boot_time())
+        if machine.settings.is_postgresql:
+            shared_key.record(machine, connection)
         start_due(machine, connection)
 
 

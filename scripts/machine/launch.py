@@ -15,6 +15,9 @@ from scripts.machine.child import ROOT
 NO_STORAGE = 3
 """Exit status of `scripts.machine.migrate` if the settings of the storage are wrong."""
 
+OTHER_KEY = 4
+"""Exit status of `scripts.machine.migrate` if other machines use the same database with another SECRET_KEY."""
+
 
 def start(
     argv: Sequence[str],

@@ -10,11 +10,12 @@ import signal
 import sys
 from types import FrameType
 
-from actors import sealed_rows
+from actors import sealed_rows, shared_key
 from actors.database_check import DATABASE_ERRORS
+from actors.machine import Machine
 from files.errors import FilesError, Refused
 from files.storage import Storage
-from scripts.machine.launch import NO_STORAGE
+from scripts.machine import launch
 
 LOCK_TIMEOUT_S = 60
 STALE_WAL = (
@@ -22,9 +23,14 @@ STALE_WAL = (
     "Delete both and start again"
 )
 
+OTHER_KEY = (
+    "SECRET_KEY is not that of the other machines that use this database: one of them was seen within the last three "
+    "minutes. Start all with the same key. To change it, stop all of them first, and wait for three minutes"
+)
+
 
 def main() -> int:
-    """Migrate; return 1 if the database cannot be used, `NO_STORAGE` if the storage cannot."""
+    """Migrate; return 1 if the database cannot be used, or a code of `launch` for another reason."""
     from actors.wiring import machine  # noqa: PLC0415 (reads the settings, which may be wrong)
 
     store = machine.store
@@ -35,6 +41,7 @@ def main() -> int:
         store.migrate()
         store.require_usable()
         damage = store.damage()
+        has_other_key = damage is None and _has_other_key(machine)
         sealed = None if damage else sealed_rows.find(store, machine.sealer)
     except DATABASE_ERRORS as unusable:
         _print_error(f"{store.name}: {unusable}{_hint(unusable)}")
@@ -48,10 +55,24 @@ def main() -> int:
         detail = " ".join(damage.split())
         _print_error(f"{store.name}: the database is damaged ({detail}); restore a backup. {STALE_WAL}")
         return 1
+    if has_other_key:
+        _print_error(OTHER_KEY)
+        return launch.OTHER_KEY
     if sealed:
         _print_error(sealed.message())  # the machine starts: all else works
     signal.alarm(0)
     return _check_storage(machine.files, machine.settings.files_url)
+
+
+def _has_other_key(machine: Machine) -> bool:
+    """Return whether other machines use the server with another SECRET_KEY; record this one's otherwise."""
+    if not machine.settings.is_postgresql:
+        return False  # a key that was lost must not prevent the start; only this machine uses the file
+    with machine.store.writing(scope="rows") as connection:
+        if shared_key.is_another_in_use(machine, connection):
+            return True
+        shared_key.record(machine, connection)
+    return False
 
 
 def _check_storage(files: Storage, url: str) -> int:
@@ -59,7 +80,7 @@ def _check_storage(files: Storage, url: str) -> int:
         files.check()
     except Refused as refused:
         _print_error(f"FILES_URL {url} cannot be used: {refused}")
-        return NO_STORAGE
+        return launch.NO_STORAGE
     except FilesError as down:  # work waits for it
         _print_error(f"FILES_URL {url} does not answer: {down}; started all the same")
     return 0

@@ -70,6 +70,8 @@ def migrate(environ: dict[str, str]) -> None:
         os.close(writing)
     if code == launch.NO_STORAGE:
         raise NoStorage("not started: the storage of the videos cannot be used")
+    if code == launch.OTHER_KEY:
+        raise NoDatabase("not started: other machines use the database with another SECRET_KEY")
     if code != 0:
         raise NoDatabase("not started: the database cannot be used")
 

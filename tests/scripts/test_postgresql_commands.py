@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.postgresql_server import PostgresqlServer, running_server
@@ -76,6 +77,19 @@ def test_backups_are_the_servers(environ: dict[str, str], tmp_path: Path, comman
     ran = _run(environ, *[str(file) if word == "FILE" else word for word in command])
     assert ran.returncode == 1
     assert sentence in ran.stderr
+
+
+def test_a_machine_with_another_key_than_the_others_does_not_start(environ: dict[str, str]) -> None:
+    """Each would encrypt tokens that the other cannot read. A key that was lost is replaced while all are stopped."""
+    other = environ | {"SECRET_KEY": "another-secret-key-than-theirs"}
+    refused = _run(other, "serve")
+    assert refused.returncode == 1
+    assert "SECRET_KEY is not that of the other machines that use this database" in refused.stderr
+    assert "not started: other machines use the database with another SECRET_KEY" in refused.stderr
+    assert _run(environ, "migrate").returncode == 0
+    with psycopg.connect(environ["DATABASE_URL"].replace("+psycopg", "")) as connection:
+        connection.execute("DELETE FROM marks WHERE name LIKE 'secret_key:%'")
+    assert _run(other, "migrate").returncode == 0
 
 
 def test_keys_are_listed(environ: dict[str, str]) -> None:
