@@ -109,6 +109,15 @@ def _database_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if url and re.fullmatch(r"sqlite:///.+|postgresql(\+psycopg)?://\S+", url) is None:
         raise ValueError("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+    if url.startswith("postgresql"):
+        address, _, options = url.partition("?")
+        host, _, name = address.partition("://")[2].partition("/")
+        if host.count("@") > 1 or "@" in name or "@" in options:
+            raise ValueError("write @ as %40, / as %2F, ? as %3F, # as %23, : as %3A and % as %25 in user and password")
+        if "password=" in options:  # which no log would hide
+            raise ValueError(
+                "the password must stand before the host: postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+            )
     return value
 
 
