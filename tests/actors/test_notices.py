@@ -24,6 +24,7 @@ from tests.actors.one_publication import Killed, killed_at
 from tests.actors.queues import change_machine, waiting
 from tests.store.rows import account, job
 from tests.support.file_search import files_with
+from tests.support.lost_lease import Fenced, lease_lost
 from tests.support.push_service import PushService, TestBrowser, push_service
 from tests.support.receiver import receiving
 
@@ -340,6 +341,26 @@ def test_a_run_that_was_killed_after_the_push_replaces_it_instead_of_doubling_it
     assert (first["tag"], first["data"]) == (second["tag"], second["data"])
     assert len({request["topic"] for request in run.service.requests}) == 1
     assert [delivery.status for delivery in run.deliveries()] == [DELIVERED]
+
+
+def test_a_worker_that_lost_its_lease_during_an_attempt_sends_nothing_more(run: NoticeRun) -> None:
+    """It was frozen after the attempt was recorded; another one makes the next attempt."""
+    with receiving() as receiver:
+        run.set_urls(receiver.url.replace("http://", "json://"))
+        browser = run.browser()
+        _notify(run)
+        run.run_messages()
+        attempts = [arguments for name, arguments in waiting() if name == "deliver_notice"]
+        wiring.machine.broker.flush_all()
+        for attempt in attempts:
+            with lease_lost(), pytest.raises(Fenced):
+                deliver_notice.fn(*attempt)
+        assert (receiver.got, browser.received) == ([], [])
+        run.clock.move(minutes=8)
+        stuck_work.recover(wiring.machine)
+        run.run_messages()
+        assert (len(receiver.got), len(browser.received)) == (1, 1)
+    assert [delivery.status for delivery in run.deliveries()] == [DELIVERED, DELIVERED]
 
 
 def test_lost_messages_are_sent_again(run: NoticeRun) -> None:

@@ -14,13 +14,10 @@ from platforms.http import client, fencing
 from platforms.http.client import FileRange
 from platforms.http.fencing import Fence
 from tests.platforms.loopback import answering, server
+from tests.support.lost_lease import Fenced
 
 SECRET = "secret-token"
 BLOCK_BYTES = 65_536
-
-
-class Fenced(BaseException):
-    """As of the broker: it is no error that anything catches."""
 
 
 class Lease:

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from platforms.http import fencing
+from platforms.http.fencing import Fence
 from platforms.messages import sender
 from platforms.messages.sender import MessageOutcome, send
+from tests.support.lost_lease import Fenced, lease_lost
 from tests.support.receiver import receiving
 
 ROOT = Path(sender.__file__).resolve().parents[2]
@@ -58,6 +61,39 @@ def test_a_service_that_does_not_answer_is_left() -> None:
         silent.set()
     assert outcome == MessageOutcome(f"the sending process ended with code {-signal.SIGALRM}")
     assert time.monotonic() - began < 20
+
+
+def test_no_process_is_started_after_the_lease_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with lease_lost(), pytest.raises(Fenced):
+        _send("json://127.0.0.1:1")
+
+
+def test_a_process_that_waits_for_its_answer_ends_when_the_lease_is_lost() -> None:
+    """The other side gets no answer, and the fence's exception ends the attempt."""
+    before, lost, left = fencing.current(), threading.Event(), threading.Event()
+
+    def check() -> None:
+        if lost.is_set():
+            raise Fenced
+
+    fence = Fence(check)
+
+    def lose() -> None:
+        lost.set()
+        fence.end_requests()
+        left.wait(60)
+
+    fencing.use(fence)
+    try:
+        with receiving() as receiver:
+            receiver.before_answer = lose
+            with pytest.raises(Fenced):
+                _send(receiver.url.replace("http://", "json://"), deadline_s=600.0)
+            left.set()
+    finally:
+        fencing.use(before)
+    assert len(receiver.got) == 1
 
 
 def test_the_process_ends_although_its_parent_is_killed() -> None:
