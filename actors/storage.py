@@ -7,6 +7,7 @@ from dataclasses import replace
 from files.local import LocalFiles
 from files.storage import Storage
 from media.process import runner
+from platforms.http import fencing
 from settings import Settings
 
 QUESTION_TIMEOUT_S = 10.0  # of a request that asks what is there
@@ -37,4 +38,10 @@ def open_files(settings: Settings) -> Storage:
         local,
         patient=s3.open_store(options, is_patient=True),
         brief=s3.open_store(replace(options, timeout_s=QUESTION_TIMEOUT_S)),
+        before_deletion=_check_fence,
     )
+
+
+def _check_fence() -> None:
+    """Check that the calling thread may delete; raises as of its `Fence`. Threads of the API always may."""
+    fencing.current().check()

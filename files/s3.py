@@ -125,6 +125,7 @@ class S3Files:
         *,
         patient: S3Store | None = None,
         brief: S3Store | None = None,
+        before_deletion: Callable[[], None] = lambda: None,
     ) -> None:
         """Use a bucket.
 
@@ -134,9 +135,12 @@ class S3Files:
             received: where uploads are received.
             brief: a client that gives up soon, for questions that threads of the API wait for; None: the same.
             patient: a client that repeats requests for longer, for what took minutes to make; None: the same.
+            before_deletion: called on the calling thread before each request that deletes; raises what ends the work of
+                a worker that has lost its lease. What it found out before may be wrong by now.
         """
         self._store = store
         self._patient, self._brief = patient or store, brief or store
+        self._before_deletion = before_deletion
         self._bucket_seen_s = -math.inf
         self._scratch = scratch
         self._received = received
@@ -373,6 +377,7 @@ class S3Files:
 
     def delete(self, key: str) -> None:
         """Delete a file; nothing if there is none. Of an uploaded video its description first, then the pieces."""
+        self._before_deletion()
         with _errors_of(key):
             obstore.delete(self._store, key)
         if is_chunked(key):
@@ -386,6 +391,7 @@ class S3Files:
 
     def _delete_below(self, folder: str, keeps: Callable[[str], bool] = none_kept) -> bool:
         gone = [file.key for file in self.list_files(folder) if not keeps(file.key)]
+        self._before_deletion()
         with _errors_of(folder):
             if gone:
                 obstore.delete(self._store, gone)

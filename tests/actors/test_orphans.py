@@ -7,18 +7,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from actors import wiring
 from actors.flow import retention
 from actors.machine import Machine
 from actors.recovery import adoption, lost_found, orphans, upload_record
 from actors.recovery.adoption import Outcome
+from actors.storage import open_files
 from files import keys
 from files.s3 import S3Files
 from files.transfer import chunk_key
 from store import Store, jobs
-from tests.files.conftest import machine_files
 from tests.store.rows import job
+from tests.support.lost_lease import Fenced, lease_lost
 from tests.support.object_store import ObjectStore
 
 UNKNOWN = "job_" + "0" * 32
@@ -39,8 +41,17 @@ class Remote:
 @pytest.fixture
 def remote(store: Store, server: ObjectStore, tmp_path: Path, request: pytest.FixtureRequest) -> Remote:
     del store
-    files = machine_files(server.options(f"orphans/{request.node.name}"), tmp_path)
-    settings = wiring.machine.settings.model_copy(update={"files_url": "s3://videos/orphans"})
+    options = server.options(f"orphans/{request.node.name}")
+    changes = {
+        "files_url": f"s3://{options.bucket}/{options.prefix}",
+        "s3_endpoint_url": options.endpoint,
+        "aws_access_key_id": SecretStr(options.access_key_id),
+        "aws_secret_access_key": SecretStr(options.secret_access_key),
+        "scratch_dir": tmp_path / "scratch",
+    }
+    settings = wiring.machine.settings.model_copy(update=changes)
+    files = open_files(settings)
+    assert isinstance(files, S3Files)
     return Remote(replace(wiring.machine, files=files, settings=settings), files)
 
 
@@ -58,6 +69,19 @@ def test_pieces_of_an_incomplete_upload_are_deleted_after_two_days(remote: Remot
     remote.files.put_bytes(piece, b"piece")
     assert remote.clean_up_in(timedelta(days=1)) == {piece}
     assert remote.clean_up_in(timedelta(days=3)) == set()
+
+
+def test_a_worker_that_lost_its_lease_deletes_nothing(remote: Remote) -> None:
+    """It was frozen after it had asked for the job, which may have been adopted since; another worker deletes."""
+    kept = {keys.source(UNKNOWN), chunk_key(keys.source(UNKNOWN), 0), f"jobs/{UNKNOWN}/part-001.a.mp4"}
+    for key in kept:
+        remote.files.put_bytes(key, b"{}")
+    days = timedelta(days=remote.machine.settings.lost_found_days)
+    remote.clean_up_in(timedelta(0))
+    with lease_lost(), pytest.raises(Fenced):
+        remote.clean_up_in(days + timedelta(hours=1))
+    assert {file.key for root in (keys.UPLOADS, keys.JOBS) for file in remote.files.list_files(root)} == kept
+    assert remote.clean_up_in(days + timedelta(hours=1)) == set()
 
 
 def test_files_of_a_known_job_stay(remote: Remote, store: Store) -> None:
