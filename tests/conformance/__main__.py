@@ -2,7 +2,8 @@
 
 CHECKOUT is a clone of Dramatiq's repository (github.com/Bogdanp/dramatiq); the lists of excluded tests were made for
 commit 848b35f. The clone is copied and not changed. The run uses the Dramatiq of the copy.
-With `--postgresql` the broker uses a PostgreSQL server, which is started for the run from the installed programs.
+With `--postgresql` the broker uses a PostgreSQL server, which is started for the run from the installed programs; with
+`--redis` also a Redis server, through which relays wake the workers.
 Two tests of `--watch` need `watchdog` (version 6) in .venv or on PYTHONPATH. Takes about three minutes.
 """
 
@@ -16,11 +17,12 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.conformance.databases import SHARED
 from tests.postgresql_server import postgresql_programs, running_server
+from tests.transport_servers import running_transport
 
 ROOT = Path(__file__).parents[2]
 # Python imports this module at its start, so every Python process that a test starts uses our broker.
@@ -33,8 +35,12 @@ def main() -> int:
     if not (options.checkout / "tests" / "test_worker.py").exists():
         sys.stderr.write(f"{options.checkout} is not a checkout of Dramatiq with its tests\n")
         return 2
-    if options.postgresql and postgresql_programs() is None:
+    has_server = options.postgresql or options.redis
+    if has_server and postgresql_programs() is None:
         sys.stderr.write("PostgreSQL's server is not installed\n")
+        return 2
+    if options.redis and shutil.which("redis-server") is None:
+        sys.stderr.write("Redis's server is not installed\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         place = Path(name)
@@ -46,9 +52,13 @@ def main() -> int:
         )
         (place / "site" / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
         (place / "files").mkdir()
-        with _server() if options.postgresql else nullcontext("") as server:
-            command = _pytest(place, pytest_options)
-            return subprocess.call(command, cwd=place / "suite", env=_environment(place, server))
+        environment = _environment(place)
+        with ExitStack() as servers:
+            if has_server:
+                environment["CONFORMANCE_SERVER"] = servers.enter_context(_server())
+            if options.redis:
+                environment["CONFORMANCE_REDIS"] = servers.enter_context(running_transport("redis")).url[: -len("/0")]
+            return subprocess.call(_pytest(place, pytest_options), cwd=place / "suite", env=environment)
 
 
 @contextmanager
@@ -67,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "checkout", type=Path, metavar="CHECKOUT", help="other options go to pytest, such as -k retries"
     )
     parser.add_argument("--postgresql", action="store_true", help="use a PostgreSQL server instead of SQLite files")
+    parser.add_argument("--redis", action="store_true", help="use a PostgreSQL server with relays and a Redis server")
     return parser
 
 
@@ -79,7 +90,7 @@ def _pytest(place: Path, options: list[str]) -> list[str]:
     ]
 
 
-def _environment(place: Path, server: str) -> dict[str, str]:
+def _environment(place: Path) -> dict[str, str]:
     given = os.environ.get("PYTHONPATH", "")
     # The last: dramatiq's command starts itself anew by a name of Python with which it does not find the environment.
     packages = sysconfig.get_path("purelib")
@@ -88,7 +99,6 @@ def _environment(place: Path, server: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "CONFORMANCE_FILES": str(place / "files"),
-        "CONFORMANCE_SERVER": server,
     }
 
 

@@ -18,7 +18,7 @@ import dramatiq
 import pytest
 from dramatiq import Worker
 
-from .databases import RateLimiterBackend, ResultBackend, TestedBroker, new_database
+from .databases import RateLimiterBackend, ResultBackend, TestedBroker, new_database, relaying, shared_database
 from .selection import DEPENDS_ON_NO_BROKER, DOES_NOT_PASS, INSIDE_A_PEER
 from .stand_ins import RabbitmqBroker, RedisBroker, StubBroker
 
@@ -116,6 +116,13 @@ def _test_name(nodeid: str) -> str:
 
 
 # Fixtures by the names that the suite uses.
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_relay() -> Iterator[None]:
+    """Run the relay of the database that all processes share, if there is one."""
+    with relaying(shared_database()):
+        yield
 
 
 @pytest.fixture

@@ -14,9 +14,13 @@ from dramatiq.broker import Consumer, MessageProxy
 
 from broker.engine import message as broker_message
 
-from .databases import TestedBroker, shared_database
+from .databases import REDIS, TestedBroker, shared_database
+from .import_hook import load_relay
 
 __all__ = ["RabbitmqBroker", "RedisBroker", "StubBroker"]
+
+if REDIS:
+    load_relay()
 
 
 class _Peer(TestedBroker):  # type: ignore[misc]  # of type Any

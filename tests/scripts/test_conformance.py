@@ -89,14 +89,22 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-@pytest.mark.parametrize("engine", ["Sqlite", "Postgresql"])
-def test_a_suite_runs_on_our_broker_and_is_counted(checkout: Path, engine: str) -> None:
+@pytest.mark.parametrize(
+    ("broker", "engine", "options"),
+    [("Sqlite", "Sqlite", []), ("Postgresql", "Postgresql", ["--postgresql"]), ("Relayed", "Postgresql", ["--redis"])],
+    ids=["sqlite", "postgresql", "redis"],
+)
+def test_a_suite_runs_on_our_broker_and_is_counted(
+    checkout: Path, broker: str, engine: str, options: list[str]
+) -> None:
     if engine == "Postgresql" and postgresql_programs() is None:
         pytest.skip("PostgreSQL's programs are missing")
+    if "--redis" in options and shutil.which("redis-server") is None:
+        pytest.skip("Redis is missing")
     suite = checkout / "tests" / "test_worker.py"
     suite.write_text(suite.read_text().replace("ENGINE", engine))
-    done = conformance(str(checkout), *(["--postgresql"] if engine == "Postgresql" else []))
-    assert f"4 of 5 tests that say something about any broker pass on {engine}Broker" in done.stdout, (
+    done = conformance(str(checkout), *options)
+    assert f"4 of 5 tests that say something about any broker pass on {broker}Broker" in done.stdout, (
         done.stdout + done.stderr
     )
     assert "failed: test_that_fails: NOT EXPECTED" in done.stdout
