@@ -234,7 +234,8 @@ class Corrector:
         eyes = list(zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), strict=True))
         share = bounds.share_for_all(eyes, (right * decision.strength, down * decision.strength))
         for (axes, outline), (sideways, vertical) in zip(eyes, decision.shares, strict=True):
-            redraw(frame, axes, outline, (share * right * sideways, share * down * vertical))
+            shift_px = share * right * sideways, share * down * vertical
+            redraw(frame, axes, outline, shift_px, uncover=share * self.intensity * decision.uncover)
 
     def _emit(self, slot: Slot, decisions: dict[int, Decision]) -> Planes:
         """Report what was done in a frame and let it go."""

@@ -26,6 +26,8 @@ LOOK_AHEAD = 10  # frames on each side: 0.33 s at 30 fps, a whole blink; 31 MB o
 # then takes nine frames, one fewer than LOOK_AHEAD: the newest frame may still be measured, and is no gap yet.
 STEP = 0.12
 BLINK_REACH_FRAMES = 2
+UNCOVER_REACH_FRAMES = 2  # openings are averaged over so many frames on each side, as single ones are noisy
+DIP_WEIGHT = 4.0  # lids of which a dip takes a fifth of their lift are not lifted off the irises
 OPEN_PERCENTILE = 80  # of the window's openings: the lids are open in at least four of its frames
 SHORTEST_LOOK_FRAMES = 3  # a fixation lasts a tenth of a second; a shorter one is an error of measurement
 EVENLY = 1e-4  # by which the gaze passes on in each frame without open lids, where none is hidden more than others
@@ -59,6 +61,9 @@ class Policy:
     # Share of the same: closing lids are lifted less, in proportion. By a smooth fade the lift grew four times as fast
     # as the lids opened in its middle, which was seen as eyes that pop open.
     lift: tuple[float, float] = (0.95, 0.45)
+    # Share of the speaker's usual opening: lids that are lower than this close, and are lifted as far as the iris only.
+    # A look 20° down leaves 0.65. Without this bound, eyes that closed slowly stayed wide open and shut in one frame.
+    uncover: tuple[float, float] = (0.60, 0.40)
     # How far an obstruction is spread over the frames before it and after it: eyes are released quickly and taken up
     # again gently.
     fade_sigma_frames: tuple[float, float] = (3.5, 6.0)  # the steepest step of such a fade is 0.11 a frame
@@ -80,6 +85,7 @@ class Decision:
     # Of each eye, the picture's left first, 0 to 1: the share of the way sideways and vertically. A blink keeps the
     # former as long as an iris is seen, the latter follows the lids: they are lifted with the iris.
     shares: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
+    uncover: float = 0.0  # 0 to 1, how far upper lids may be lifted off irises that they cover too much in the lens
     hides: bool = False  # the lids hide the irises at least in part, so that a leap of the strength is not seen
 
 
@@ -128,7 +134,29 @@ def decide(
     reason = None if common * shown >= 0.5 else _reason(own, _pair(gazes[at]), zero, rules, policy)
     left, right = ((common * sideways, common * vertical) for sideways, vertical in seen)
     yaw, pitch = _pair(weights @ gazes)
-    return Decision(common * shown, (yaw - zero[0], pitch - zero[1]), reason, (left, right), hides=shown < 1)
+    near = estimates[max(0, at - UNCOVER_REACH_FRAMES) : at + UNCOVER_REACH_FRAMES + 1]
+    uncover = _uncover((left, right), near, usual_opening, policy)
+    return Decision(common * shown, (yaw - zero[0], pitch - zero[1]), reason, (left, right), uncover, hides=shown < 1)
+
+
+def _uncover(
+    shares: tuple[tuple[float, float], tuple[float, float]],
+    near: Sequence[GazeEstimate | None],
+    usual_opening: float,
+    policy: Policy,
+) -> float:
+    """Return how far upper lids may be lifted off the irises, 0 to 1: not in a blink, and not while they close.
+
+    Args:
+        shares: of the way that each eye goes, sideways and vertically.
+        near: estimates of the frames around this one.
+        usual_opening: of this speaker's eyes.
+        policy: thresholds.
+    """
+    opening = float(np.mean([one.opening for one in near if one is not None])) / usual_opening
+    whole, none = policy.uncover
+    follows = min(vertical - DIP_WEIGHT * (sideways - vertical) for sideways, vertical in shares)
+    return max(follows, 0.0) * float(np.clip((opening - none) / (whole - none), 0, 1))
 
 
 def _trust(

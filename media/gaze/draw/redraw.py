@@ -28,7 +28,9 @@ GREY = 128  # neutral value of the chroma planes
 SMALLEST_SHIFT_PX = 0.05  # smaller movements are invisible in 8 bits
 
 
-def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, float]) -> Box | None:
+def redraw(
+    frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, float], uncover: float = 0.0
+) -> Box | None:
     """Move one eye in place.
 
     Args:
@@ -36,6 +38,7 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
         axes: of the eye in the frame.
         outline: shape of the eye.
         shift_px: movement of the iris, x right, y down.
+        uncover: 0 to 1, how far an upper lid is lifted off an iris that it covers more than in eyes in the lens.
 
     Returns:
         The box that was changed; None for a movement too small to see and for an eye at the frame's edge.
@@ -49,7 +52,7 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     outline = lower_lid.fit(luma, axes, outline, area)
     rim, edge = spectacles.find(luma, axes, area), iris_edge.measure(luma, axes, outline, area)
     found = glints.find(luma, axes, outline, area)
-    maps = warp.eye_maps(axes, outline, area, shift_px, warp.Features(rim, edge, found))
+    maps = warp.eye_maps(axes, outline, area, shift_px, warp.Features(rim, edge, found), uncover)
     shade = None
     if maps.eyeball is not None and maps.eyeball.layers is not None:
         layers, shade = _borrow_sclera(luma, maps.eyeball, maps.eyeball.layers)

@@ -89,7 +89,12 @@ class Features:
 
 
 def eye_maps(
-    axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float], features: Features | None = None
+    axes: Axes,
+    outline: Outline,
+    area: Box,
+    shift_px: tuple[float, float],
+    features: Features | None = None,
+    uncover: float = 0.0,
 ) -> EyeMaps:
     """Return the maps that move an iris.
 
@@ -99,6 +104,7 @@ def eye_maps(
         area: the eye's box, in pixels of the frame.
         shift_px: movement of the iris, x right, y down, in pixels of the frame.
         features: of the eye in the picture; without, of a sharp one.
+        uncover: 0 to 1, see `EyeMovement.of`.
 
     Returns:
         Maps for `cv2.remap` on the box; at its border every pixel is its own source.
@@ -106,7 +112,7 @@ def eye_maps(
     way = axes.vector(np.asarray(shift_px, np.float64))
     way *= min(1.0, MOST_SHIFT / max(float(np.hypot(*way)), 1e-9))
     features = features or Features()
-    moved = EyeMovement.of(outline, (float(way[0]), float(way[1])), features.rim, features.edge)
+    moved = EyeMovement.of(outline, (float(way[0]), float(way[1])), features.rim, features.edge, uncover)
     grid = PixelGrid.of(area, axes)
     lids = moved.lid_maps(grid.x)
     skin = grid.maps(np.float32(0), moved.skin_shift(grid.x, grid.y, lids))

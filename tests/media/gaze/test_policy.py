@@ -311,3 +311,31 @@ def test_noise_is_smoothed_away() -> None:
     estimates: list[GazeEstimate | None] = [an_estimate((10.0 + rng.normal(0, 0.7), 0.0)) for _ in range(120)]
     yaws = [decided(estimates[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).off_deg[0] for at in range(15, 105)]
     assert float(np.std(np.diff(yaws))) < 0.25 * 0.7
+
+
+def test_lids_of_eyes_that_look_down_are_lifted_off_their_irises() -> None:
+    assert pytest.approx(1.0, abs=0.01) == decided(always(an_estimate((0.0, -20.0), opening=0.2))).uncover
+
+
+def test_lids_that_close_slowly_are_lifted_as_far_as_the_irises_only() -> None:
+    """Otherwise the eyes stay wide open over shutting lids, and shut in one frame."""
+    closing = [an_estimate((0.0, -20.0), opening=float(opening)) for opening in np.linspace(0.2, 0.04, 24)]
+    film: list[GazeEstimate | None] = [
+        *[an_estimate((0.0, -20.0), opening=0.2)] * 20,
+        *closing,
+        *[an_estimate((0.0, -50.0), opening=0.03)] * 20,
+    ]
+    decisions = decided_in_order(film)
+    assert decisions[10].uncover > 0.95
+    for look, decision in zip(film, decisions, strict=True):
+        assert look is not None
+        assert look.opening >= 0.4 * 0.3 - 0.02 or decision.uncover < 0.1
+    assert max(abs(b.uncover - a.uncover) for a, b in pairwise(decisions)) < 0.2
+
+
+def test_the_lids_of_a_blink_are_not_lifted_off_the_irises() -> None:
+    for look, decision in zip(
+        *((film := blinking((0.27, 0.2, 0.1, 0.1, 0.2, 0.27))), decided_in_order(film)), strict=True
+    ):
+        assert look is not None
+        assert look.opening > 0.25 or decision.uncover == 0
