@@ -298,7 +298,7 @@ def _shares_seen(
         policy: thresholds.
     """
     whole, none = policy.lift
-    lift = float(np.clip((opening_share - none) / (whole - none), 0, 1))
+    lift = min(max((opening_share - none) / (whole - none), 0.0), 1.0)
     seen = [fade(eye.opening / opening, policy.hidden) for eye in own.eyes]
     lifted = [min(lift, fade(eye.opening / opening, policy.shut)) for eye in own.eyes]
     return (seen[0], seen[0] * lifted[0]), (seen[1], seen[1] * lifted[1])

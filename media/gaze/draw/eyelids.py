@@ -12,7 +12,7 @@ import numpy as np
 from media.gaze.draw import bounds
 from media.gaze.draw.iris_edge import LID_EDGE, SHARP_EDGE, IrisEdge
 from media.gaze.draw.spectacles import SpectacleRim
-from media.gaze.estimate.geometry import Box, Grid, Outline, height
+from media.gaze.estimate.geometry import Box, Grid, Outline, clamp, height
 
 # Distance over which the skin follows its lid: as short as possible without folding, as brows and glasses do not move.
 FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
@@ -55,6 +55,10 @@ class LidMaps:
         cut = inner.slices()
         return LidMaps(self.arch[cut], self.upper_shift[cut], self.lower_shift[cut], self.upper[cut], self.lower[cut])
 
+    def height_between(self, y: Grid) -> Grid:
+        """Return where each y lies between the moved lids: 0 at the upper one, and above, to 1 at the lower one."""
+        return clamp((y - self.upper) / np.maximum(self.lower - self.upper, np.float32(1e-3)), 0, 1)
+
 
 @dataclass(frozen=True)
 class EyeMovement:
@@ -85,9 +89,9 @@ class EyeMovement:
             uncover: 0 to 1, share of an upper lid's further lift off an iris that it covers too much in the lens.
         """
         right, down = wanted
-        lift = float(np.clip(down, -MOST_LIFT, MOST_LIFT))
+        lift = min(max(down, -MOST_LIFT), MOST_LIFT)
         most = MOST_LIFT if rim is None else _max_lift_below(rim, outline)
-        upper, lower = UPPER_LID * float(np.clip(lift, -most, most)), LOWER_LID * lift
+        upper, lower = UPPER_LID * min(max(lift, -most), most), LOWER_LID * lift
         down = bounds.under_lids(outline, wanted, (upper, lower))
         down = max(down, _min_iris_shift(outline, wanted, lower))
         upper -= uncover * _more_lift(outline, (right, down), upper, rim)
@@ -180,4 +184,4 @@ def _follow(distance: Grid) -> Grid:
 
 def _unit(values: Grid) -> Grid:
     """Clamp to 0 … 1."""
-    return np.asarray(np.minimum(np.maximum(values, np.float32(0)), np.float32(1)), np.float32)
+    return clamp(values, 0, 1)

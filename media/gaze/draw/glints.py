@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from media.gaze.draw.eyelids import INSET_UPPER
 from media.gaze.easing import fade
-from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, height
+from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, clamp, height
 
 # Movement of a glint over that of the iris. The cornea's centre of curvature lies 5.6 mm, the pupil 10 mm in front of
 # the point about which an eye turns (Gullstrand's eye); the image of a far lamp lies half a radius behind the cornea,
@@ -83,8 +83,8 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Gli
     sclera = _brightest(patch[beyond & between])
     around = np.maximum(_reached(np.minimum(patch, sclera), beyond | (grid.y > below), radius), iris)
     around = np.maximum(around, cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)))
-    dim = float(np.clip((_percentile(patch, WHITE_PERCENTILE) - BLACK) / WELL_LIT, DIMMEST, 1))
-    share = np.clip((patch - around - dim * FAINT) / (dim * (BRIGHT - FAINT)), 0, 1)
+    dim = min(max((_percentile(patch, WHITE_PERCENTILE) - BLACK) / WELL_LIT, DIMMEST), 1.0)
+    share = clamp((patch - around - dim * FAINT) / (dim * (BRIGHT - FAINT)), 0, 1)
     # A glint is removed with its soft edge, or a ring of it would remain on the iris.
     edge = 2 * max(1, round(SOFT_EDGE * radius)) + 1
     share = cv2.GaussianBlur(cv2.dilate(share, np.ones((edge, edge), np.uint8)), (0, 0), 0.7) * disc
@@ -99,7 +99,7 @@ def _extent(patch: NDArray[np.uint8], share: Grid, grid: PixelGrid, outline: Out
     """Return the root mean square distance of the light from its own centre, in radii of the iris."""
     brightest = max(float(np.where(share > 0.5, patch, 0).max()), iris + FAINT)
     bright = (patch - np.float32(iris)) / np.float32(brightest - iris)
-    light = share * np.clip((bright - np.float32(LIT[0])) / np.float32(LIT[1] - LIT[0]), 0, 1)
+    light = share * clamp((bright - np.float32(LIT[0])) / np.float32(LIT[1] - LIT[0]), 0, 1)
     light /= light.sum() + np.float32(1e-6)
     x, y = float((light * grid.x).sum()), float((light * grid.y).sum())
     return (
@@ -170,7 +170,7 @@ def _reached(patch: NDArray[np.uint8], start: NDArray[np.bool_], radius: float) 
 
 def _disc(distance: Grid, between: NDArray[np.bool_]) -> Grid:
     full, none = WITHIN
-    return np.asarray(np.clip((none - distance) / (none - full), 0, 1) * between, np.float32)
+    return np.asarray(clamp((none - distance) / (none - full), 0, 1) * between, np.float32)
 
 
 def _kernel(radius: float) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.estimate.geometry import Grid
+from media.gaze.estimate.geometry import Grid, clamp
 
 SIGMA_PX = 1.0  # of the blur beside which noise is seen
 LEAST = 1.2  # grey levels, standard deviation; less is not seen
@@ -40,7 +40,7 @@ def restore(drawn: Grid, picture: NDArray[np.uint8], skin: NDArray[np.uint8], ma
     if wanted < LEAST**2:
         return drawn
     missing = np.sqrt(np.maximum(np.float32(wanted) - _power(drawn), 0))
-    grain = np.clip(noise / np.float32(level), -MOST_SIGMAS, MOST_SIGMAS)
+    grain = clamp(noise / np.float32(level), -MOST_SIGMAS, MOST_SIGMAS)
     rows = np.arange(len(drawn)) % len(grain)
     return np.asarray(drawn + mask * missing * grain[rows, : drawn.shape[1]], np.float32)
 

@@ -59,7 +59,7 @@ def measure(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> 
     first, last = (round((radii - DISTANCES[0]) / STEP) for radii in EDGE_WITHIN)
     steepest = first + slope[:, first:last].argmax(axis=1)
     reach = round(PLATEAU / STEP)
-    around = np.clip(steepest[:, None] + np.arange(-reach, reach + 2), 0, len(DISTANCES) - 1)
+    around = np.minimum(np.maximum(steepest[:, None] + np.arange(-reach, reach + 2), 0), len(DISTANCES) - 1)
     rows = np.arange(len(values))
     near, near_seen = values[rows[:, None], around], seen[rows[:, None], around]
     low = np.where(near_seen[:, : reach + 1], near[:, : reach + 1], 255).min(axis=1)
@@ -69,7 +69,7 @@ def measure(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> 
         return IrisEdge(min(narrowest, SOFTEST))
     widths = np.sort((high - low)[good] / np.maximum(slope[rows, steepest][good], 1))
     width = float(widths[len(widths) // 2])
-    return IrisEdge(float(np.clip(width, narrowest, SOFTEST)))
+    return IrisEdge(min(max(width, narrowest), SOFTEST))
 
 
 def _places(outline: Outline) -> tuple[Grid, Grid]:

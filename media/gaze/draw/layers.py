@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.draw.eyelids import BEYOND_LOWER, INSET_LOWER, INSET_UPPER, EyeMovement
+from media.gaze.draw.eyelids import BEYOND_LOWER, INSET_LOWER, INSET_UPPER, EyeMovement, LidMaps
 from media.gaze.easing import fade
-from media.gaze.estimate.geometry import Grid, PixelGrid, height
+from media.gaze.estimate.geometry import Grid, PixelGrid, clamp, height
 
 # The edge of the iris is soft: its shadow reaches this far, in radii, and the sclera begins beyond.
 RIM_FROM, RIM_TO, WHITE_FROM = 0.98, 1.13, 1.15
@@ -44,13 +44,11 @@ class EyeballLayers:
     rim: Grid  # 1 at the iris' rim, 0 in its middle, where wide lights may be brighter than the sclera
 
 
-def eyeball_layers(moved: EyeMovement, grid: PixelGrid) -> EyeballLayers:
-    """Return the layers for the pixels of a rectangle."""
-    left, right, right_share = _sclera(moved, grid)
-    corner = np.clip((np.abs(grid.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
-    return EyeballLayers(
-        left, right, right_share, _stretched(moved), np.asarray(corner, np.float32), *_iris(moved, grid)
-    )
+def eyeball_layers(moved: EyeMovement, grid: PixelGrid, lids: LidMaps) -> EyeballLayers:
+    """Return the layers for the pixels of a rectangle, given its moved lids."""
+    left, right, right_share = _sclera(moved, grid, lids)
+    corner = clamp((np.abs(grid.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
+    return EyeballLayers(left, right, right_share, _stretched(moved), corner, *_iris(moved, grid, lids))
 
 
 def borrowed(layers: EyeballLayers, left: float, right: float) -> Grid:
@@ -63,7 +61,7 @@ def borrowed(layers: EyeballLayers, left: float, right: float) -> Grid:
     return np.asarray(share - layers.right_share, np.float32)
 
 
-def _sclera(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:
+def _sclera(moved: EyeMovement, grid: PixelGrid, lids: LidMaps) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:
     """Stretch or squeeze the sclera of each side up to the new iris; behind the iris it is mirrored."""
     x = grid.x
     radius, old = moved.outline.radius, moved.outline.iris[0]
@@ -72,8 +70,9 @@ def _sclera(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tup
     left_has, right_has = old - reach + 0.5, 0.5 - old - reach
     from_left = _side(x + np.float32(0.5), left_has, new - reach + 0.5) - np.float32(0.5)
     from_right = np.float32(0.5) - _side(np.float32(0.5) - x, right_has, 0.5 - new - reach)
-    share = np.clip((x - np.float32(new)) / np.float32(1.4 * radius) + np.float32(0.5), 0, 1)
-    return _within_lids(moved, grid, from_left), _within_lids(moved, grid, from_right), np.asarray(share, np.float32)
+    share = clamp((x - np.float32(new)) / np.float32(1.4 * radius) + np.float32(0.5), 0, 1)
+    left, right = _within_lids(moved, grid, lids, (from_left, from_right))
+    return left, right, share
 
 
 def _sclera_from(moved: EyeMovement) -> float:
@@ -94,7 +93,7 @@ def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:
     """Map distances from a corner so that the new length of sclera shows the old one; the corner's flesh stays."""
     old_length, new_length = max(old_length, 0.02), max(new_length, 0.02)
     t = from_corner / np.float32(new_length)
-    inside = np.clip(t, 0, 1)
+    inside = clamp(t, 0, 1)
     # The map is x − (new − old) · t^p: with p above 1 the corner rests; its slope at the iris must stay positive.
     drawn = new_length - old_length
     power = 2.0 if drawn <= 0 else min(max(0.9 * new_length / drawn, 1.0), 2.0)
@@ -103,15 +102,19 @@ def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:
     return np.asarray(np.maximum(source - np.minimum(behind / 2, np.float32(0.3 * old_length)), 0), np.float32)
 
 
-def _within_lids(moved: EyeMovement, grid: PixelGrid, source_x: Grid) -> tuple[Grid, Grid]:
+def _within_lids(
+    moved: EyeMovement, grid: PixelGrid, lids: LidMaps, sources_x: tuple[Grid, Grid]
+) -> list[tuple[Grid, Grid]]:
     """Keep each pixel's relative height between the lids, so that the lid's shadow stays under the lid."""
-    upper, lower = moved.lid_heights(grid.x)
-    part = np.clip((grid.y - upper) / np.maximum(lower - upper, np.float32(1e-3)), 0, 1)
-    top, bottom = _opening(moved, source_x)
+    part = lids.height_between(grid.y)
     # The wet edge lies on and below the line of the lower lid; it is fetched unchanged from beside the iris.
-    beyond = np.clip(grid.y - lower, 0, np.float32(BEYOND_LOWER + moved.feather))
-    bottom += np.float32(INSET_LOWER)
-    return grid.maps(source_x - grid.x, top + part * (bottom - top) + beyond - grid.y)
+    beyond = clamp(grid.y - lids.lower, 0, BEYOND_LOWER + moved.feather)
+    maps = []
+    for source_x in sources_x:
+        top, bottom = _opening(moved, source_x)
+        bottom += np.float32(INSET_LOWER)
+        maps.append(grid.maps(source_x - grid.x, top + part * (bottom - top) + beyond - grid.y))
+    return maps
 
 
 def _opening(moved: EyeMovement, x: Grid) -> tuple[Grid, Grid]:
@@ -123,7 +126,9 @@ def _opening(moved: EyeMovement, x: Grid) -> tuple[Grid, Grid]:
     return np.minimum(top, middle), np.maximum(bottom, middle)
 
 
-def _iris(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid, Grid]:
+def _iris(
+    moved: EyeMovement, grid: PixelGrid, lids: LidMaps
+) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid, Grid]:
     """Move the iris as a rigid disc; where a lid covered it, fill each ring from its visible part."""
     radius = np.float32(moved.outline.radius)
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
@@ -134,21 +139,21 @@ def _iris(moved: EyeMovement, grid: PixelGrid) -> tuple[tuple[Grid, Grid], tuple
     bottom -= np.float32(EDGE)
     depth = np.minimum(seen_y - top, bottom - seen_y)
     feather = np.float32(moved.feather)
-    hidden = 1 - np.clip(depth / feather + np.float32(0.5), 0, 1)
+    hidden = 1 - clamp(depth / feather + np.float32(0.5), 0, 1)
     along, row = _on_ring(moved, dx, dy)
     distance = np.sqrt(dx * dx + dy * dy) / radius
     # The filled part ends earlier: it would bring along the brighter sclera of the side.
     rim_from, rim_to = RIM_FROM + SOFTER_FROM * moved.edge.softer, RIM_TO + SOFTER_TO * moved.edge.softer
     end = np.float32(rim_to) - np.float32(FILLED_SHORTER) * hidden
-    shown = np.clip((end - distance) / np.float32(rim_to - rim_from), 0, 1)
-    edge = moved.lid_heights(grid.x)[1] + np.float32(BEHIND_EDGE)
-    above_edge = np.clip((edge - grid.y) / feather + np.float32(0.5), 0, 1)
+    shown = clamp((end - distance) / np.float32(rim_to - rim_from), 0, 1)
+    edge = lids.lower + np.float32(BEHIND_EDGE)
+    above_edge = clamp((edge - grid.y) / feather + np.float32(0.5), 0, 1)
     return (
-        grid.maps(seen_x - grid.x, np.clip(seen_y, top, bottom) - grid.y),
+        grid.maps(seen_x - grid.x, clamp(seen_y, top, bottom) - grid.y),
         grid.maps(old_x + along - grid.x, old_y + row - grid.y),
-        np.asarray(hidden, np.float32),
+        hidden,
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
-        np.asarray(np.clip((distance - np.float32(MIDDLE)) / np.float32(RIM - MIDDLE), 0, 1), np.float32),
+        clamp((distance - np.float32(MIDDLE)) / np.float32(RIM - MIDDLE), 0, 1),
     )
 
 
@@ -160,9 +165,9 @@ def _on_ring(moved: EyeMovement, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
     square = dx * dx + dy * dy
     along, row = dx, dy
+    inset = np.float32(FILL_INSET)
     for _ in range(3):
         top, bottom = _opening(moved, along + old_x)
-        inset = np.float32(FILL_INSET)
-        row = np.clip(row, top + inset - old_y, bottom - np.float32(EDGE) - inset - old_y)
+        row = clamp(row, top + inset - old_y, bottom - np.float32(EDGE) - inset - old_y)
         along = np.copysign(np.sqrt(np.maximum(square - row * row, 0)), dx)
     return along, row

@@ -16,7 +16,7 @@ from media.gaze.draw import glints, grain, iris_edge, lower_lid, spectacles, thi
 from media.gaze.draw.glints import Glints
 from media.gaze.draw.layers import EyeballLayers, borrowed
 from media.gaze.draw.warp import EyeballMaps
-from media.gaze.estimate.geometry import Axes, Box, Grid, Outline
+from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, clamp
 
 DARKER = (0.40, 0.75)  # brightness over the other side's: certainly no sclera … sclera in some shade
 # Borrowed sclera is darkened by this power of the sides' ratio of brightness, as a side shows darker things, too.
@@ -86,7 +86,7 @@ def _mean(values: NDArray[np.uint8], weights: Grid) -> float:
 
 def _trust(ratio: float) -> float:
     none, whole = DARKER
-    return float(np.clip((ratio - none) / (whole - none), 0, 1))
+    return min(max((ratio - none) / (whole - none), 0.0), 1.0)
 
 
 def _draw(
@@ -110,7 +110,7 @@ def _draw(
         if found is not None:
             light = [patch - without.astype(np.float32) for patch, without in zip(patches, clean, strict=True)]
             drawn += maps.eyeball.mask * maps.eyeball.cornea * _sample(light, maps.eyeball.glints)
-        for skin, eyeball in zip(skins, np.clip(np.rint(drawn), 0, 255), strict=True):
+        for skin, eyeball in zip(skins, clamp(np.rint(drawn), 0, 255), strict=True):
             skin[cut] = eyeball
     for patch, skin in zip(patches, skins, strict=True):
         patch[...] = skin

@@ -57,7 +57,7 @@ def find(luma: NDArray[np.uint8], axes: Axes, box: Box) -> SpectacleRim | None:
     least = round((1 - SHOWN) * COLUMNS)
     shown = np.partition(along, least, axis=1)[:, least]
     clearest = float(shown.max()) / _dim(rows)
-    confidence = float(np.clip((clearest - FAINT) / (CLEAR - FAINT), 0, 1))
+    confidence = min(max((clearest - FAINT) / (CLEAR - FAINT), 0.0), 1.0)
     if confidence == 0:
         return None
     # Of several such lines, the rim's middle has the strongest edges within three rows.
@@ -70,7 +70,7 @@ def _dim(rows: Grid) -> float:
     """Return the share of the light of a well-lit picture, 1 in brighter ones."""
     middle = rows.size // 2
     skin = float(np.partition(rows, middle, axis=None)[middle])
-    return float(np.clip((skin - BLACK) / WELL_LIT, DIMMEST, 1))
+    return min(max((skin - BLACK) / WELL_LIT, DIMMEST), 1.0)
 
 
 def _unrolled(luma: NDArray[np.uint8], axes: Axes, box: Box) -> Grid:

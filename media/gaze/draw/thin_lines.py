@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.estimate.geometry import Grid
+from media.gaze.estimate.geometry import Grid, clamp
 
 WIDEST = 0.05  # of the eye's width: wider ones are no lines
 NARROWEST_PX = 3
@@ -32,7 +32,7 @@ def remove(drawn: Grid, picture: NDArray[np.uint8], mask: Grid, moved_px: float,
     """
     kernel = _ellipse(_odd(max(NARROWEST_PX, WIDEST * eye_px)))
     near = np.ones((_odd(2 * (REACH * eye_px + moved_px)),) * 2, np.uint8)
-    grey = np.asarray(np.clip(np.rint(drawn), 0, 255), np.uint8)
+    grey = np.asarray(clamp(np.rint(drawn), 0, 255), np.uint8)
     result = drawn
     for kind, sign in ((cv2.MORPH_TOPHAT, -1.0), (cv2.MORPH_BLACKHAT, 1.0)):
         own = cv2.dilate(cv2.morphologyEx(picture, kind, kernel), near)

@@ -27,7 +27,7 @@ from media.gaze.draw.iris_edge import SHARP_EDGE, IrisEdge
 from media.gaze.draw.layers import EyeballLayers, eyeball_layers
 from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.easing import fade
-from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, height
+from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, clamp, height
 
 MOST_SHIFT = 0.24  # of the eye's width; a larger movement would have to invent too much
 # Of the eye's width: up to the first bound the eyeball is warped, from the second it is drawn in layers. Sideways, a
@@ -41,6 +41,7 @@ RIGID, SOFTER = 1.08, 0.4  # radii of the iris: everything up to here moves with
 GIVES_WAY, LEAST = 2.0, 1.0
 CORNEA = (0.88, 1.02)  # radii of the iris: the cornea ends there, and the sclera shows no glints
 ACROSS = np.linspace(-0.5, 0.5, 21, dtype=np.float32)  # from corner to corner
+BOTH_ACROSS = np.tile(ACROSS, 2).astype(np.float64)  # of both lids
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def eye_maps(
     inner = _eyeball_area(moved, area, axes)
     part, laid = grid.part(inner), lids.part(inner)
     share = _layers_share(moved)
-    layers = eyeball_layers(moved, part) if share > 0 else None
+    layers = eyeball_layers(moved, part, laid) if share > 0 else None
     mask = moved.eyeball_mask(part.y, laid)
     follows = FOLLOWS if features.glints is None else features.glints.follows
     reflected = glint_maps(moved, part, follows), cornea_mask(moved, part)
@@ -139,9 +140,9 @@ def _layers_share(moved: EyeMovement) -> float:
 def _eyeball_area(moved: EyeMovement, area: Box, axes: Axes) -> Box:
     """Return the rectangle between the moved lids, in pixels of the box."""
     upper, lower = moved.lid_heights(ACROSS)
-    edge = np.concatenate([np.stack([ACROSS, upper]), np.stack([ACROSS, lower + BEYOND_LOWER + moved.feather])], axis=1)
-    along, across = axes.along
-    pixels = np.array([[along, -across], [across, along]]) @ edge + (axes.origin - (area.left, area.top))[:, None]
+    edge = np.concatenate([upper, lower + BEYOND_LOWER + moved.feather])
+    (along, across), (x, y) = axes.along.tolist(), (axes.origin - (area.left, area.top)).tolist()
+    pixels = np.array([along * BOTH_ACROSS - across * edge + x, across * BOTH_ACROSS + along * edge + y])
     left, top = np.maximum(np.floor(pixels.min(axis=1) / 2) * 2, 0).astype(int).tolist()
     right, bottom = (np.ceil(pixels.max(axis=1) / 2).astype(int) * 2).tolist()
     rows, columns = area.shape
@@ -156,9 +157,9 @@ def warped_eyeball(moved: EyeMovement, grid: PixelGrid, lids: LidMaps) -> tuple[
     distance = np.sqrt(dx * dx + dy * dy) / np.float32(moved.outline.radius)
     rigid = RIGID + SOFTER * moved.edge.softer
     gives_way = max(LEAST, GIVES_WAY * float(np.hypot(*moved.iris_shift)) / moved.outline.radius)
-    along = np.clip(1 - (distance - np.float32(rigid)) / np.float32(gives_way), 0, 1)
+    along = clamp(1 - (distance - np.float32(rigid)) / np.float32(gives_way), 0, 1)
     along = along * along * (3 - 2 * along)
-    part = np.clip((grid.y - lids.upper) / np.maximum(lids.lower - lids.upper, np.float32(1e-3)), 0, 1)
+    part = lids.height_between(grid.y)
     lift = lids.upper_shift + part * (lids.lower_shift - lids.upper_shift)
     return grid.maps(*_between_lids(moved, grid, lids, -along * right, -along * down - (1 - along) * lift))
 
@@ -188,4 +189,4 @@ def cornea_mask(moved: EyeMovement, grid: PixelGrid) -> Grid:
     whole, none = CORNEA
     x, y = (np.float32(at + way) for at, way in zip(moved.outline.iris, moved.iris_shift, strict=True))
     distance = np.hypot(grid.x - x, grid.y - y) / np.float32(moved.outline.radius)
-    return np.asarray(np.clip((none - distance) / (none - whole), 0, 1), np.float32)
+    return clamp((none - distance) / (none - whole), 0, 1)

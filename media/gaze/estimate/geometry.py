@@ -133,6 +133,11 @@ def height(curve: NDArray[np.float64], x: Grid, inside: Grid | None = None) -> G
     return np.asarray(inside * (a + x * (b + c * x)), np.float32)
 
 
+def clamp(values: Grid, low: Grid | float, high: Grid | float) -> Grid:
+    """Limit values to a range; on the few pixels of an eye in half of the time of NumPy's own function."""
+    return np.asarray(np.minimum(np.maximum(values, low), high), np.float32)
+
+
 @dataclass(frozen=True)
 class PixelGrid:
     """The coordinates of a rectangle's pixels: in pixels of a box and in eye units."""
@@ -160,5 +165,7 @@ class PixelGrid:
     def maps(self, dx: Grid | np.float32, dy: Grid | np.float32) -> tuple[Grid, Grid]:
         """Return the maps for `cv2.remap` on the box that fetch each pixel from (dx, dy) beside it, in eye units."""
         cos, sin = (np.float32(value) for value in self.axes.along)
-        x, y = np.broadcast_arrays(self.columns + cos * dx - sin * dy, self.rows + sin * dx + cos * dy)
+        x, y = self.columns + cos * dx - sin * dy, self.rows + sin * dx + cos * dy
+        if x.shape != y.shape:  # the same movement in each row or column
+            x, y = np.broadcast_arrays(x, y)
         return np.ascontiguousarray(x, np.float32), np.ascontiguousarray(y, np.float32)

@@ -28,7 +28,7 @@ AS_MEASURED_PX, MOST_FRAMES_FACTOR = 40.0, 1.6
 
 def frames_factor(eye_px: float) -> float:
     """Return how many times as many frames, and gazes as far apart, are averaged for eyes of a width."""
-    return float(np.clip(AS_MEASURED_PX / max(eye_px, 1.0), 1.0, MOST_FRAMES_FACTOR))
+    return min(max(AS_MEASURED_PX / max(eye_px, 1.0), 1.0), MOST_FRAMES_FACTOR)
 
 
 def smooth_outlines(estimates: Sequence[GazeEstimate | None], at: int) -> tuple[Outline, Outline]:

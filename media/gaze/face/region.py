@@ -63,7 +63,8 @@ class Region:
         """Return the crop at this size, (size, size, 3), red first, 0 to 1; black outside of the frame."""
         y = self._plane(frame.y, size, 1)
         u, v = (self._plane(plane, size, 2) for plane in (frame.u, frame.v))
-        return np.clip(np.asarray(cv2.transform(cv2.merge([y, u, v]).astype(np.float32), TO_RGB), np.float32), 0, 1)
+        rgb = np.asarray(cv2.transform(cv2.merge([y, u, v]).astype(np.float32), TO_RGB), np.float32)
+        return np.clip(rgb, 0, 1, out=rgb)
 
     def _plane(self, plane: NDArray[np.uint8], size: int, subsampling: int) -> NDArray[np.uint8]:
         matrix = self._rotation(size) / subsampling
