@@ -17,6 +17,9 @@ from media.gaze.face.faces import Face
 from media.gaze.window import Slot
 
 STRIDE = 4  # every so manyth frame is measured, even if the eyes look the same: they may turn slowly
+# Eyes that look the same by less than AT_REST of ALIKE do not turn, and every so manyth frame suffices. At most
+# LOOK_AHEAD of `media.gaze.policy`: followed frames are corrected by the next measured one before they are emitted.
+RESTING_STRIDE, AT_REST = 8, 0.6
 
 
 class EyeFollower:
@@ -44,9 +47,11 @@ class EyeFollower:
         for track, template in self._templates.items():
             latest = self._followed[-1][1][track].moved if self._followed else START
             self._aligned[track] = template.align(frame.y, latest)
-        if self._key is None or any(one.unlike > ALIKE for one in self._aligned.values()):
+        unlike = max((one.unlike for one in self._aligned.values()), default=0.0)
+        if self._key is None or unlike > ALIKE:
             self._aligned = {}
-        if self._key is None or frame.index - self._key_index >= STRIDE:
+        stride = RESTING_STRIDE if unlike <= AT_REST * ALIKE else STRIDE
+        if self._key is None or frame.index - self._key_index >= stride:
             return {}
         return {track: _moved_face(self._key.faces[track], one) for track, one in self._aligned.items()}
 

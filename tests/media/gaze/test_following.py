@@ -8,7 +8,8 @@ from media.gaze.corrector import Corrector
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
-from media.gaze.following import STRIDE
+from media.gaze.following import RESTING_STRIDE, STRIDE
+from media.gaze.policy import LOOK_AHEAD
 from media.gaze.report import FrameResult
 from media.sample.portrait import Portrait
 from tests.media.gaze.synthetic import NoFaces, copied, corrected, iris_place, portrait_frame, shares
@@ -40,7 +41,8 @@ def test_the_networks_run_on_few_frames_while_eyes_rest_and_little_changes(
         results.append(corrected(stage, [copied(frame) for frame in frames]))
         shown.append(counting.shown)
         assert 31 == stage.timing.measured_frames
-    assert [*range(0, 31, STRIDE)] == shown[0]
+    assert [*range(0, 31, RESTING_STRIDE)] == shown[0]
+    assert STRIDE <= RESTING_STRIDE <= LOOK_AHEAD, "followed frames are corrected before they are emitted"
     assert [*range(31)] == shown[1]
     for one, other in zip(*results, strict=True):
         assert pytest.approx(iris_place(one, 0), abs=0.2) == iris_place(other, 0)
