@@ -6,6 +6,7 @@ Real parts: two worker processes, a server behind a proxy, the mock of the platf
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,7 +146,9 @@ class Place:
         video = self.machine.in_data(part.file_path)
         video.parent.mkdir(parents=True, exist_ok=True)
         video.write_bytes(os.urandom(400_000))
-        self.machine.in_data("uploads/job").mkdir(parents=True, exist_ok=True)
+        upload = self.machine.in_data("uploads/job")
+        shutil.rmtree(upload, ignore_errors=True)  # with the notes about posts of the test before
+        upload.mkdir(parents=True)
         job = replace(
             rows.job(status=JobStatus.PUBLISHING, parts=1),
             created_at=utc_now(),
