@@ -13,7 +13,7 @@ from actors import wiring
 from store import DatabaseReplaced, Store, jobs
 from tests.actors.queues import waiting
 from tests.store.rows import job
-from tests.support.machine_database import empty_machine, sqlite_path
+from tests.support.machine_database import administration, empty_machine, sqlite_path
 
 pytestmark = pytest.mark.sqlite_only("a server keeps its files")
 
@@ -44,6 +44,13 @@ def test_a_worker_that_was_stopped_stops_no_later_work() -> None:
     wiring.machine.stopping.set()
     empty_machine()
     assert not wiring.machine.stopping.is_set()
+
+
+@pytest.mark.usefixtures("store")
+def test_a_queue_that_was_paused_is_resumed() -> None:
+    administration().pause_queue("media")
+    empty_machine()
+    assert not any(queue.paused for queue in administration().queue_stats())
 
 
 def test_an_open_database_cannot_be_opened_as_a_file(store: Store, tmp_path: Path) -> None:

@@ -62,8 +62,9 @@ MAKES = {
 OPERATOR_ONLY = {"/dead-letters", "/dead-letters/retry", "/dead-letters/{letter_id:int(min=1)}/retry", "/metrics"}
 SAME_FOR_ALL = {"/limits", "/settings"}
 PUBLIC = {
-    "/media/{token}", "/connect/{platform}/begin", "/connect/{platform}/callback", "/health", "/login", "/openapi.json",
-    "/docs", "/", "/manifest.webmanifest", "/service-worker.js", "/share", "/static/{name}", "/assets/{version}/{name}",
+    "/media/{token}", "/connect/{platform}/begin", "/connect/{platform}/callback", "/health", "/health/ready", "/login",
+    "/openapi.json", "/docs", "/", "/manifest.webmanifest", "/service-worker.js", "/share", "/static/{name}",
+    "/assets/{version}/{name}",
 }  # fmt: skip
 
 

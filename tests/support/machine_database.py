@@ -12,11 +12,13 @@ from sqlalchemy.exc import DBAPIError
 import broker
 from actors import wiring
 from actors.recovery.lost_found import DIRECTORY_NAMES
+from broker.admin import QueueAdmin
+from broker.broker import DatabaseBroker
 from store import DatabaseUnavailable, Store
 from store.sqlite import SqliteStore
 from store.tables import metadata
 
-__all__ = ["empty_machine", "machine_environment", "sqlite_path"]
+__all__ = ["administration", "empty_machine", "machine_environment", "sqlite_path"]
 
 UNUSABLE = (DatabaseUnavailable, broker.DatabaseUnavailable, DBAPIError, sqlite3.Error)
 
@@ -50,6 +52,12 @@ def machine_environment() -> dict[str, str]:
     return os.environ | environ | ({} if key is None else {"SECRET_KEY": key.get_secret_value()})
 
 
+def administration() -> QueueAdmin:
+    """Return what looks into the queues of the tests' machine, and pauses them."""
+    assert isinstance(wiring.machine.broker, DatabaseBroker)
+    return wiring.machine.broker.admin
+
+
 def sqlite_path(store: Store) -> Path:
     """Return the path of a store's file."""
     assert isinstance(store, SqliteStore)
@@ -62,6 +70,10 @@ def _empty_database() -> None:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     wiring.machine.broker.flush_all()
+    admin = administration()
+    for queue in admin.queue_stats():
+        if queue.paused:
+            admin.resume_queue(queue.queue)
 
 
 def _delete_database() -> None:
