@@ -15,7 +15,7 @@ import liveness
 import process_protection
 import redaction
 import settings as environment
-from actors import logging_setup, malloc, wiring
+from actors import local_clean_up, logging_setup, malloc, wiring
 from actors.database_check import require_database
 from api.context import Context
 from api.http.auth import ApiKeys
@@ -63,7 +63,8 @@ def main() -> int:
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
         logger.info("API: listening on {}:{}", wiring.machine.settings.host, wiring.machine.settings.port)
-        server.run()
+        with local_clean_up.in_background(served):
+            server.run()
     return 0
 
 

@@ -14,7 +14,8 @@ from actors.machine import Machine
 from actors.recovery import lost_found, orphans, resumable
 from files import keys
 from files.errors import FilesError
-from files.storage import none_kept
+from files.local import LocalFiles
+from files.storage import Storage, none_kept
 from store import (
     heartbeats,
     history,
@@ -35,12 +36,14 @@ from store.states import JobStatus, PublicationStatus
 
 RECORDS_KEPT_FOR = timedelta(days=30)  # delivered events, and dead letters
 HISTORY_KEPT_FOR = timedelta(days=90)  # entries of the histories of publications; a platform's support asks for them
-MAX_RUN_INTERVAL = timedelta(hours=1)  # a longer one means that the machine was off, or its clock was set
 HEARTBEAT = "lost_found"  # name of the clean-up's heartbeat
 
 
 def clean_up(machine: Machine) -> None:
-    """Delete what has expired; also what an earlier run has missed."""
+    """Delete what has expired; also what an earlier run has missed.
+
+    Of several machines one runs this. What is on the disks of the others is left to them (`actors.local_clean_up`).
+    """
     machine.disk.release_ballast_if_full()  # to mark a directory as deleted takes room, too
     _expire_publications(machine)
     with machine.store.reading() as connection:
@@ -140,7 +143,7 @@ def _delete_all(machine: Machine, job_id: str, when: str) -> None:
             return
         job_plans.delete(connection, job_id)
     for folder in (keys.upload_folder(job_id), keys.parts_folder(job_id)):
-        _delete_folder(machine, job_id, folder)
+        _delete_folder(machine, machine.files, job_id, folder)
     logger.info("Job {}: files deleted", job_id)
     machine.disk.make_ballast()
 
@@ -175,25 +178,52 @@ def _expire_publications(machine: Machine) -> None:
 
 def _delete_leftovers(machine: Machine) -> None:
     """Finish interrupted deletions, move files without a record to lost+found, and delete its expired entries."""
-    for root in (keys.UPLOADS, keys.JOBS):
-        for job_id in _folders(machine, root):
-            with lost_found.errors_logged(folder := f"{root}{job_id}/"):
-                if _are_files_deleted(machine, job_id) and _delete_folder(machine, job_id, folder):
-                    logger.info("Job {}: leftover {} deleted", job_id, folder)
-                elif root == keys.JOBS:
-                    _delete_abandoned(machine, job_id)
-    resumable.delete_expired(machine)
-    _extend_lost_entries(machine)
+    for root, job_id in _folders(machine.files):
+        with lost_found.errors_logged(folder := f"{root}{job_id}/"):
+            if not _delete_leftover(machine, machine.files, job_id, folder) and root == keys.JOBS:
+                _delete_abandoned(machine, job_id)
+    _extend_periods(machine)
     if machine.settings.is_remote:
         orphans.delete_expired(machine)
+    if not machine.settings.is_shared:
+        _delete_expired_here(machine)
+
+
+def clean_up_here(machine: Machine) -> None:
+    """Delete what has expired on the disk of this machine, and nothing elsewhere; for each of several machines.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be read; what it is asked for stays.
+    """
+    _delete_expired_here(machine)
+    received = LocalFiles(machine.settings.files_dir.resolve())
+    for root, job_id in _folders(received):
+        with lost_found.errors_logged(folder := f"{root}{job_id}/"):
+            _delete_leftover(machine, received, job_id, folder)
+
+
+def _delete_expired_here(machine: Machine) -> None:
+    resumable.delete_expired(machine)  # first: it asks no database
     lost_found.move_unrecorded(machine)
     lost_found.delete_expired(machine)
 
 
-def _folders(machine: Machine, root: str) -> list[str]:
-    """Return the folders of jobs; none while the storage does not answer."""
+def _delete_leftover(machine: Machine, files: Storage, job_id: str, folder: str) -> bool:
+    """Delete a folder of a job whose files are deleted; return whether files were there."""
+    is_deleted = _are_files_deleted(machine, job_id) and _delete_folder(machine, files, job_id, folder)
+    if is_deleted:
+        logger.info("Job {}: leftover {} deleted", job_id, folder)
+    return is_deleted
+
+
+def _folders(files: Storage) -> list[tuple[str, str]]:
+    """Return the folders of jobs, each after its root; none of a root while the storage does not answer."""
+    return [(root, job_id) for root in (keys.UPLOADS, keys.JOBS) for job_id in _folders_below(files, root)]
+
+
+def _folders_below(files: Storage, root: str) -> list[str]:
     try:
-        return machine.files.folders(root)
+        return files.folders(root)
     except FilesError as error:
         logger.error("Storage: {}: not cleaned up: {}", root, error)
         return []
@@ -210,21 +240,15 @@ def _delete_abandoned(machine: Machine, job_id: str) -> None:
     rendering.delete_other_attempts(machine, job_id)
 
 
-def _extend_lost_entries(machine: Machine) -> None:
-    """Extend the entries of lost+found by the time in which the machine did not run.
-
-    A clock without a battery starts in the past and is set ahead when the network is available. And lost files must
-    outlast a month without power.
-    """
+def _extend_periods(machine: Machine) -> None:
+    """Extend the periods of lost files by the time in which no clean-up ran; of several machines, in the storage."""
     now = machine.now()
     with machine.store.reading() as connection:
-        before = heartbeats.last(connection, HEARTBEAT)
-    if machine.settings.is_remote and (before is None or now - before > MAX_RUN_INTERVAL):
+        last_run = heartbeats.last(connection, HEARTBEAT)
+    if machine.settings.is_remote and lost_found.has_paused(machine, last_run):
         orphans.restart_periods(machine)
-    if before is None:  # a new database: the time since the last run is unknown
-        lost_found.extend(machine, None)
-    elif now - before > MAX_RUN_INTERVAL:
-        lost_found.extend(machine, now - before)
+    if not machine.settings.is_shared:
+        lost_found.extend_after_pause(machine, last_run)
     with machine.store.writing(scope="rows") as connection:
         heartbeats.record(connection, HEARTBEAT, now, machine.boot_time())
 
@@ -235,10 +259,10 @@ def _are_files_deleted(machine: Machine, job_id: str) -> bool:
     return job is not None and job.files_deleted_at is not None
 
 
-def _delete_folder(machine: Machine, job_id: str, folder: str) -> bool:
+def _delete_folder(machine: Machine, files: Storage, job_id: str, folder: str) -> bool:
     """Delete a folder of a job, all but the small pictures while they are kept; return whether files were there."""
     with machine.store.reading() as connection:
         job = jobs.get(connection, job_id)
     until = None if job is None else job.pictures_until
     keeps_pictures = folder.startswith(keys.JOBS) and until is not None and machine.now() < until
-    return machine.files.delete_folder(folder, keys.is_small_picture if keeps_pictures else none_kept)
+    return files.delete_folder(folder, keys.is_small_picture if keeps_pictures else none_kept)

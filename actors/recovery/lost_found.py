@@ -43,6 +43,8 @@ ADOPTING_MARK = "being-adopted"
 RESUMABLE_RECORD = ".tus.json"  # beside a resumable upload (`api.tus.stored`)
 SOURCE_DELETED_MARK = "source-deleted"  # beside the records of an upload whose parts are all rendered
 
+MAX_RUN_INTERVAL = timedelta(hours=1)  # between clean-ups; a longer one: the machine was off, or its clock was set
+
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _LIKE_A_JOB_ID = re.compile(r"job_[0-9A-Za-z_-]{1,64}")
 _ENTRY = re.compile(r"(job_[0-9A-Za-z_-]{1,64})(?:\.\d+)?")
@@ -176,6 +178,21 @@ def _unrecorded_parts(machine: Machine) -> Iterator[Path]:
             yield target
 
 
+def has_paused(machine: Machine, last_run: datetime | None) -> bool:
+    """Return whether clean-ups paused since the last one; also if its time is unknown (None), as in a new database."""
+    return last_run is None or machine.now() - last_run > MAX_RUN_INTERVAL
+
+
+def extend_after_pause(machine: Machine, last_run: datetime | None) -> None:
+    """Extend the entries by the time in which the machine did not run.
+
+    A clock without a battery starts in the past and is set ahead when the network is available. And lost files must
+    outlast a month without power.
+    """
+    if has_paused(machine, last_run):
+        extend(machine, None if last_run is None else machine.now() - last_run)
+
+
 def extend(machine: Machine, by: timedelta | None) -> None:
     """Postpone the deletion of all entries.
 
@@ -189,16 +206,26 @@ def extend(machine: Machine, by: timedelta | None) -> None:
 
 
 def delete_expired(machine: Machine) -> int:
-    """Delete expired entries; return their number."""
+    """Delete expired entries; return their number.
+
+    Of several machines each deletes its own, under no lease. So what the storage has of them is left to
+    `orphans.delete_expired`, which asks the fence.
+    """
+    with_stored = not machine.settings.is_shared
     deleted = 0
     for entry in entries(machine):
         with errors_logged(entry.directory):
-            deleted += machine.now() >= entry.kept_until and delete(machine, entry)
+            deleted += machine.now() >= entry.kept_until and delete(machine, entry, with_stored=with_stored)
     return deleted
 
 
-def delete(machine: Machine, entry: LostEntry) -> bool:
+def delete(machine: Machine, entry: LostEntry, *, with_stored: bool = True) -> bool:
     """Delete an entry's files; return False if it is being adopted, was adopted, or was replaced by another entry.
+
+    Args:
+        machine: for its settings and storage.
+        entry: to delete.
+        with_stored: also what a remote storage has of an unknown job.
 
     Raises:
         OSError: the files cannot be deleted.
@@ -206,7 +233,7 @@ def delete(machine: Machine, entry: LostEntry) -> bool:
     with locked(entry.directory / SOURCE) as acquired:
         if not acquired or not entry.directory.exists() or _entry(machine, entry.directory).lost_at != entry.lost_at:
             return False
-        if machine.settings.is_remote and not _is_recorded(machine, entry.job_id):
+        if with_stored and machine.settings.is_remote and not _is_recorded(machine, entry.job_id):
             for folder in (keys.upload_folder(entry.job_id), keys.parts_folder(entry.job_id)):
                 machine.files.delete_folder(folder)
         shutil.rmtree(entry.directory)

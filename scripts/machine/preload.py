@@ -24,6 +24,7 @@ MODULES = (
     "actors.flow.scheduling",
     "actors.flow.tokens",
     "actors.flow.webhook_delivery",
+    "actors.local_clean_up",
     "actors.locked_database",
     "actors.logging_setup",
     "actors.recovery.lost_found",

@@ -20,7 +20,7 @@ from loguru import logger
 OPEN_TO_OTHERS = 0o077
 WRITABLE_BY_OTHERS = 0o022
 SECRETS = ("secret.key", "api.key")
-LOCKS = ("machine.lock", "receiving.lock")
+LOCKS = ("machine.lock", "receiving.lock", "clean-up.lock")
 SIDE_FILES = ("", "-wal", "-shm", "-journal", "-gate", "-broker")  # of the database, by the end of their names
 SHOWN = 5  # paths in a message
 

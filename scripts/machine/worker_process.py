@@ -50,6 +50,7 @@ def run(threads: Mapping[str, int], *, turn: Callable[[], None] = lambda: None) 
         threads: as of `start_workers`.
         turn: called in this thread each second and at the beginning of each minute. Its error ends the process.
     """
+    from actors import local_clean_up  # noqa: PLC0415 (as the next one)
     from actors.wiring import machine  # noqa: PLC0415 (opens files)
     from actors.worker import broker  # noqa: PLC0415 (sets up the process: its log, and what others may read of it)
 
@@ -68,8 +69,9 @@ def run(threads: Mapping[str, int], *, turn: Callable[[], None] = lambda: None) 
     broker.emit_after("process_boot")
     workers = start_workers(broker, threads)
     try:
-        while not asked.wait(min(STEP_S, 60 - time.time() % 60)):
-            turn()
+        with local_clean_up.in_background(machine):
+            while not asked.wait(min(STEP_S, 60 - time.time() % 60)):
+                turn()
     finally:
         stop_workers(workers)
         broker.close()
