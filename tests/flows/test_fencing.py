@@ -83,15 +83,24 @@ class Worker:
 
     def __init__(self, log: Path, environ: dict[str, str]) -> None:
         self._log = log
-        with log.open("wb") as output:
+        self._environ = environ
+        self._start()
+
+    def _start(self) -> None:
+        with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.machine.network_worker"],
                 cwd=ROOT,
-                env=environ,
+                env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
+
+    def start_again_if_ended(self) -> None:
+        """Do as the supervisor does: a worker ends at its start while a frozen one locks rows, for a minute."""
+        if self.process.poll() is not None:
+            self._start()
 
     def has_logged(self, *texts: str) -> bool:
         """Return whether its log has one of these texts."""
@@ -243,8 +252,8 @@ def lose_during(request: str, seconds: float, place: Place, lost: Lose) -> None:
     place.publish()
     wait_for(lambda: place.mock.struck() == 1, "the request")
     with lost(place, first):
-        place.worker(by_proxy=False)
-        wait_for(place.is_published, "the other worker", 120)
+        other = place.worker(by_proxy=False)
+        wait_for(place.is_published, "the other worker", 120, meanwhile=other.start_again_if_ended)
     wait_for(lambda: first.has_logged("was pruned", "is lost; 1 messages"), "the first worker to know", 60)
     recorded = place.outcome()
     wait_for(lambda: len(place.machine.broker.admin.consumers()) >= 2, "the first worker to be back")
