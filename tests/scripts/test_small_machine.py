@@ -10,8 +10,8 @@ import pytest
 
 from scripts.machine.child import ROOT
 
-# Anonymous memory of all services at rest with three accounts. Measured 123.2 on a quiet machine (121.9 before the code of
-# files, owners and fenced requests); on a busy one, or if the modules are compiled at this start, up to 127.
+# Anonymous memory of all services at rest with three accounts. Measured 123.2 on a quiet machine (121.9 before the code
+# of files, owners and fenced requests); on a busy one, or if the modules are compiled at this start, up to 127.
 IDLE_MIB = 128
 
 
