@@ -35,8 +35,9 @@ def main() -> int:
 
     store = machine.store
 
-    signal.signal(signal.SIGALRM, _raise_timeout)
-    signal.alarm(LOCK_TIMEOUT_S)
+    if not machine.settings.is_postgresql:  # a server limits the wait for a lock itself, and may migrate for longer
+        signal.signal(signal.SIGALRM, _raise_timeout)
+        signal.alarm(LOCK_TIMEOUT_S)
     try:
         store.migrate()
         store.require_usable()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from store.locks import LockClass
 from tests.postgresql_server import PostgresqlServer, running_server
 from tests.support.postgresql_machine import SECRETS, database_url
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "pass-word-of-the-server"
@@ -55,6 +59,23 @@ def test_the_doctor_says_that_the_server_is_not_there(environ: dict[str, str]) -
     assert (
         "error    database: postgresql+psycopg://vidprod@127.0.0.1:1/none: the database server cannot be" in ran.stdout
     )
+
+
+def test_a_migration_that_takes_long_is_not_ended(environ: dict[str, str]) -> None:
+    """As the index of a large table. The alarm that ends the wait for a locked file has no handler here."""
+    url = environ["DATABASE_URL"].replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as watching, psycopg.connect(url) as holding:
+        holding.execute("SELECT pg_advisory_xact_lock(%s, 0)", [int(LockClass.EVERYTHING)])
+        line = [sys.executable, "-m", "scripts.machine.migrate"]
+        with subprocess.Popen(line, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) as migrating:
+            waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            wait_for(lambda: watching.execute(waits).fetchone(), "the migration to wait")
+            status = Path(f"/proc/{migrating.pid}/status").read_text()
+            holding.rollback()
+            _, errors = migrating.communicate(timeout=60)
+    [caught] = re.findall(r"^SigCgt:\s+(\w+)$", status, re.MULTILINE)
+    assert not int(caught, 16) >> (signal.SIGALRM - 1) & 1
+    assert (migrating.returncode, errors) == (0, "")
 
 
 def test_a_migration_without_a_server_ends_with_a_sentence(environ: dict[str, str]) -> None:
