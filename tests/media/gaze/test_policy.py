@@ -208,6 +208,49 @@ def test_a_single_wrong_measurement_lets_nothing_go() -> None:
     assert min(decision.strength for decision in decisions) > 0.85
 
 
+def rolling(frames: int, per_turn: float) -> list[GazeEstimate | None]:
+    """Eyes that roll, 30° aside, 20° up and 30° down; the lids follow, so that the lowered eyes look like a blink."""
+    angles = 2 * np.pi * np.arange(frames) / per_turn
+    return [
+        an_estimate(
+            (30 * float(np.cos(angle)), -5 + 25 * float(np.sin(angle))), opening=0.3 + 0.1 * float(np.sin(angle))
+        )
+        for angle in angles
+    ]
+
+
+@pytest.mark.parametrize("per_turn", [3.3, 5.0, 7.0, 9.0])
+def test_eyes_that_roll_are_left_alone(per_turn: float) -> None:
+    """Nothing of them can rest in the lens: they were drawn in part there, differently in each frame."""
+    beside: list[GazeEstimate | None] = [an_estimate((12.0, -4.0))] * 30
+    decisions = decided_in_order([*beside, *rolling(30, per_turn), *beside])
+    assert max(decision.strength for decision in decisions[33:56]) < 0.15
+    assert {decision.reason for decision in decisions[33:56]} <= {Reason.LOOKS_FAR_AWAY, Reason.BLINK}
+    assert min(decisions[15].strength, decisions[75].strength) > 0.99
+
+
+@pytest.mark.parametrize(("frames", "way"), [(4, (-14.0, 14.0)), (6, (-8.0, 12.0)), (9, (-16.0, 16.0))])
+def test_eyes_that_leap_from_rest_to_rest_are_corrected(frames: int, way: tuple[float, float]) -> None:
+    """A reader's eyes, or some that go to and fro between two people: each leap takes two frames."""
+    one, other = ([an_estimate((yaw, -8.0))] * frames for yaw in way)
+    between = an_estimate((sum(way) / 2, -8.0))
+    film: list[GazeEstimate | None] = [*one, between, *other, between] * 6
+    assert min(decision.strength for decision in decided_in_order(film)[10:-10]) > 0.8
+
+
+@pytest.mark.parametrize("degrees_a_frame", [0.5, 1.5, 3.0])
+def test_eyes_that_follow_something_are_corrected(degrees_a_frame: float) -> None:
+    yaws = np.abs(np.arange(90) * degrees_a_frame % 40 - 20) + 4  # to and fro
+    film: list[GazeEstimate | None] = [an_estimate((float(min(yaw, 20.0)), -4.0)) for yaw in yaws]
+    assert min(decision.strength for decision in decided_in_order(film)[10:-10]) > 0.9
+
+
+def test_small_eyes_whose_measurement_is_noisy_are_not_taken_for_restless() -> None:
+    rng = Random(5)
+    film = [an_estimate((12.0 + rng.gauss(0, 4), -6.0 + rng.gauss(0, 4)), width=26.0) for _ in range(80)]
+    assert min(decision.strength for decision in decided_in_order([*film])[10:-10]) > 0.8
+
+
 def test_eyes_of_24_pixels_are_corrected() -> None:
     assert decided(always(an_estimate((10.0, 0.0), width=24.0))).strength > 0.99
     assert 0.1 < decided(always(an_estimate((10.0, 0.0), width=20.0))).strength < 0.9
