@@ -117,8 +117,13 @@ class PostgresqlSchema(Schema):
 
     @property
     def exists_query(self) -> str:
-        """A query that returns a row if the tables exist."""
-        return f"SELECT 1 WHERE to_regclass('{self.version_table}') IS NOT NULL"
+        """A query that returns a row if the tables exist.
+
+        `to_regclass` would say again what it has said before the wait for another migration: it locks no table, so the
+        session learns of none.
+        """
+        table = self.version_table  # a constant
+        return f"SELECT 1 FROM pg_class WHERE relname = '{table}' AND pg_table_is_visible(oid)"  # noqa: S608
 
     def migrate(self, connection: Cursorable, *, to: int | None = None) -> None:
         """Bring the tables to a version, inside the caller's open transaction; others wait meanwhile."""

@@ -11,6 +11,7 @@ import textwrap
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from broker import CommitOutcomeUnknown, LeaseLost, NotJoined
 from broker.errors import DatabaseUnavailable
 from broker.postgresql import PostgresqlBroker
 from broker.postgresql.database import ConnectionLock, PostgresqlDatabase
+from broker.postgresql.schema import LOCK_CLASS
 from tests.broker.conftest import message_to, noting, stay, take_from_frozen, wait_until_idle, working
 from tests.postgresql_server import PostgresqlServer
 from tests.support.server_proxy import ServerProxy
@@ -40,6 +42,22 @@ def broker(database_url: str) -> Iterator[PostgresqlBroker]:
     dramatiq.set_broker(made)
     yield made
     made.close()
+
+
+def test_processes_that_find_a_new_database_at_once_make_its_tables_once(postgresql_server: PostgresqlServer) -> None:
+    name = postgresql_server.create_database()
+    url = postgresql_server.url(name)
+    brokers = [PostgresqlBroker(url) for _ in range(3)]
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with psycopg.connect(url, autocommit=True) as connection, ThreadPoolExecutor() as pool:
+        connection.execute("SELECT pg_advisory_lock(%s, 0)", (LOCK_CLASS["migration"],))
+        looks = [pool.submit(each.admin.consumers) for each in brokers]
+        wait_for(lambda: connection.execute(waiting).fetchone() == (len(brokers),), "all to have seen no tables")
+        connection.execute("SELECT pg_advisory_unlock_all()")
+        assert [look.result() for look in looks] == [[]] * len(brokers)
+    for each in brokers:
+        each.close()
+    postgresql_server.drop_database(name)
 
 
 @pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
