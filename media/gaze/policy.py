@@ -34,8 +34,9 @@ EVENLY = 1e-4  # by which the gaze passes on in each frame without open lids, wh
 # Weight of measured pitch against LOOKS_FAR_AWAY: the measurement overestimates it where readers look down by 25° and
 # more.
 PITCH_WEIGHT_FAR = 0.8
-# Frames on each side from which a gaze is taken to rest or not: of five frames, a saccade leaves three on its own side.
-REST_REACH_FRAMES = 2
+# Frames on each side from which a gaze is taken to rest or not: of seven frames, a saccade leaves four on its own side.
+REST_REACH_FRAMES = 3
+LEAST_OPENING = 0.55  # share of the opening in the window, below which the measured yaw may be wrong by 60°
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Policy:
     gaze_deg: tuple[float, float] = (25.0, 31.0)
     # Median distance of a few frames' gazes from their median: eyes that roll go on by 20° to 40° in each frame, those
     # that follow something by up to 3°. Rolling eyes were drawn in part at the lens, differently in each frame.
-    restless_deg: tuple[float, float] = (8.0, 14.0)
+    restless_deg: tuple[float, float] = (7.0, 12.0)
     head_yaw_deg: tuple[float, float] = (20.0, 30.0)
     head_pitch_deg: tuple[float, float] = (17.0, 28.0)
     # A single frame places an iris to 2.4 % of the eye's width at 44 px, to 3 % (4°) at 33 px; below, the average over
@@ -194,9 +195,8 @@ def _rests(
     """
     # Rolling eyes open and close with every turn, which is taken for blinks. Lids do not change what is measured
     # sideways as long as an iris is seen.
-    hidden = policy.hidden[0] * opening
     seen = np.array([
-        gaze[0] if one is None or one.narrower < hidden else one.gaze_deg[0]
+        gaze[0] if one is None or one.narrower < LEAST_OPENING * opening else one.gaze_deg[0]
         for one, gaze in zip(estimates, gazes, strict=True)
     ])  # fmt: skip
     scale = frames_factor(float(np.mean([one.eye_px for one in estimates if one is not None]))) ** 1.5
