@@ -162,7 +162,9 @@ def _sampled_planes(patches: Sequence[NDArray[_Value]], maps: tuple[Grid, Grid])
     """Remap planes of one size together, which takes little longer than one of them."""
     if len(patches) == 1:
         return [_sampled(patches[0], maps)]
-    return list(np.moveaxis(_sampled(np.stack(patches, axis=-1), maps), -1, 0))
+    dtype = patches[0].dtype
+    found = _sampled(np.asarray(cv2.merge(patches), dtype), maps)
+    return [np.asarray(plane, dtype) for plane in cv2.split(found)]
 
 
 def _sampled(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:

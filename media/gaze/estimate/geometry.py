@@ -130,12 +130,18 @@ def height(curve: NDArray[np.float64], x: Grid, inside: Grid | None = None) -> G
     a, b, c = curve.astype(np.float32)
     if inside is None:
         inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
-    return np.asarray(inside * (a + x * (b + c * x)), np.float32)
+    y = c * x  # inside · (a + x · (b + c · x))
+    y += b
+    y *= x
+    y += a
+    y *= inside
+    return np.asarray(y, np.float32)
 
 
 def clamp(values: Grid, low: Grid | float, high: Grid | float) -> Grid:
     """Limit values to a range; on the few pixels of an eye in half of the time of NumPy's own function."""
-    return np.asarray(np.minimum(np.maximum(values, low), high), np.float32)
+    limited = np.maximum(values, low)
+    return np.asarray(np.minimum(limited, high, out=limited), np.float32)
 
 
 @dataclass(frozen=True)
