@@ -27,6 +27,10 @@ LOOK_AHEAD = 10  # frames on each side: 0.33 s at 30 fps, a whole blink; 31 MB o
 STEP = 0.12
 BLINK_REACH_FRAMES = 2
 UNCOVER_REACH_FRAMES = 2  # openings are averaged over so many frames on each side, as single ones are noisy
+# Largest rise of the lids' share of the way, and largest change of their further lift, from one frame to the next. Lids
+# that had been shut for longer than the window, or had nearly opened, went up by the whole way in a single frame.
+LIFT_STEP, UNCOVER_STEP = 0.35, 0.25
+WIDE = 0.9  # of the usual opening: lids that have opened so far have passed as much of their way as the lift adds
 DIP_WEIGHT = 4.0  # lids of which a dip takes a fifth of their lift are not lifted off the irises
 OPEN_PERCENTILE = 80  # of the window's openings: the lids are open in at least four of its frames
 SHORTEST_LOOK_FRAMES = 3  # a fixation lasts a tenth of a second; a shorter one is an error of measurement
@@ -139,31 +143,55 @@ def decide(
     common = target if shown < 1 else _limited(target, before)
     rules[Reason.BLINK] = min(lids[at], rules[Reason.BLINK])
     reason = None if common * shown >= 0.5 else _reason(own, _pair(gazes[at]), rests[at], zero, rules, policy)
-    left, right = ((common * sideways, common * vertical) for sideways, vertical in seen)
+    left, right = (
+        (common * sideways, min(common * vertical, most))
+        for (sideways, vertical), most in zip(seen, _most_lifts(own, usual_opening, before), strict=True)
+    )
     yaw, pitch = _pair(weights @ gazes)
-    near = estimates[max(0, at - UNCOVER_REACH_FRAMES) : at + UNCOVER_REACH_FRAMES + 1]
-    uncover = _uncover((left, right), near, usual_opening, policy)
+    uncover = common * _uncover(estimates, dips, at, usual_opening, policy)
+    if before is not None:
+        uncover = min(uncover, before.uncover + UNCOVER_STEP)
     return Decision(common * shown, (yaw - zero[0], pitch - zero[1]), reason, (left, right), uncover, hides=shown < 1)
 
 
+def _most_lifts(own: GazeEstimate, usual_opening: float, before: Decision | None) -> tuple[float, float]:
+    """Return the highest share of the vertical way for each eye, given the frame before."""
+    if before is None or before.reason is Reason.NO_FACE or own.narrower >= WIDE * usual_opening:
+        return 1.0, 1.0
+    (_, left), (_, right) = before.shares
+    return left + LIFT_STEP, right + LIFT_STEP
+
+
 def _uncover(
-    shares: tuple[tuple[float, float], tuple[float, float]],
-    near: Sequence[GazeEstimate | None],
+    estimates: Sequence[GazeEstimate | None],
+    dips: NDArray[np.float64],
+    at: int,
     usual_opening: float,
     policy: Policy,
 ) -> float:
     """Return how far upper lids may be lifted off the irises, 0 to 1: not in a blink, and not while they close.
 
     Args:
-        shares: of the way that each eye goes, sideways and vertically.
-        near: estimates of the frames around this one.
+        estimates: of the eyes in consecutive frames.
+        dips: share of the opening in each frame, of that before and after.
+        at: position of the frame.
         usual_opening: of this speaker's eyes.
         policy: thresholds.
     """
-    opening = float(np.mean([one.opening for one in near if one is not None])) / usual_opening
     whole, none = policy.uncover
-    follows = min(vertical - DIP_WEIGHT * (sideways - vertical) for sideways, vertical in shares)
-    return max(follows, 0.0) * float(np.clip((opening - none) / (whole - none), 0, 1))
+    opening = max(min(_opening_in_window(estimates), usual_opening), 1e-6)
+    lowest = 1.0
+    for later in range(min(len(estimates) - at, round(1 / UNCOVER_STEP))):
+        own = estimates[at + later]
+        if own is None:
+            continue
+        shares = _shares_seen(own, float(dips[at + later]), opening, policy)
+        follows = min(vertical - DIP_WEIGHT * (sideways - vertical) for sideways, vertical in shares)
+        near = estimates[max(0, at + later - UNCOVER_REACH_FRAMES) : at + later + UNCOVER_REACH_FRAMES + 1]
+        mean = sum(one.opening for one in near if one is not None) / sum(one is not None for one in near)
+        open_ = min(max((mean / usual_opening - none) / (whole - none), 0.0), 1.0)
+        lowest = min(lowest, max(follows, 0.0) * open_ + UNCOVER_STEP * later)
+    return lowest
 
 
 def _trust(

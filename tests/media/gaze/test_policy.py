@@ -129,6 +129,28 @@ def test_lids_open_no_faster_by_the_lift_than_they_opened() -> None:
     assert np.diff(vertical).max() < 0.22
 
 
+def test_lids_that_were_shut_for_long_are_lifted_no_faster() -> None:
+    """Nothing of the opening before is in the window; the lids of a child that woke up were torn open in one frame."""
+    shut = [an_estimate((10.0, -45.0), opening=0.04)] * 25
+    opening = [an_estimate((10.0, -15.0), opening=opening) for opening in (0.09, 0.16, 0.2, 0.21, 0.22)]
+    decisions = decided_in_order([*shut, *opening, *[an_estimate((10.0, -15.0), opening=0.24)] * 20])
+    vertical = np.array([decision.shares[0][1] for decision in decisions])
+    assert np.diff(vertical).max() <= 0.35 + 1e-9
+    assert vertical[-10] > 0.99
+
+
+def test_the_further_lift_comes_and_goes_over_several_frames() -> None:
+    """With lids that had nearly opened it came in one frame, by half of the irises' way."""
+    down = an_estimate((0.0, -20.0), opening=0.2)
+    blink = [an_estimate((0.0, -45.0), opening=opening) for opening in (0.14, 0.05, 0.02, 0.09, 0.15, 0.16)]
+    decisions = decided_in_order([*[down] * 30, *blink, *[down] * 30])
+    uncover = np.array([decision.uncover for decision in decisions])
+    assert uncover[25] > 0.95
+    assert uncover[31:34].max() == 0
+    assert uncover[-15] > 0.95
+    assert np.abs(np.diff(uncover)).max() <= 0.25 + 1e-9
+
+
 def test_shut_eyes_stay_shut_for_however_long() -> None:
     decisions = decided_in_order(blinking((0.04,) * 40))
     assert max(decision.strength for decision in decisions[30:70]) < 0.01
