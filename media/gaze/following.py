@@ -79,7 +79,7 @@ class EyeFollower:
 
 def _irises(slot: Slot, track: int) -> tuple[Eye, Eye]:
     luma, points = slot.picture.y, slot.faces[track].points
-    return limbus.refine(luma, eye_of(points, 0)), limbus.refine(luma, eye_of(points, 1))
+    return limbus.refine(luma, (eye_of(points, 0), eye_of(points, 1)))
 
 
 def _moved_face(face: Face, aligned: Alignment) -> Face:

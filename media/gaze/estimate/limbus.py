@@ -38,29 +38,48 @@ FINE = (
 PENALTY_SIDE, PENALTY_DOWN, PENALTY_RADIUS = 30.0, 250.0, 150.0
 STEP_MOST = 70.0  # a glint beside the limbus must not outweigh it
 LEAST_STEP = 8.0  # in grey levels; a smaller step is no limbus
+# Irises of one person have one size. Refined radii, each over the engine's, differ by less than this between a pair of
+# eyes in 98 % of the frames (eight recordings, 2026-11-30). Where they differ more, one limbus is a rim of glasses, a
+# shadow or a lid: the one with the smaller step is searched again with radii around the other's.
+MOST_APART = 1.17
+LIKE_OTHER = np.array([-0.06, 0.0, 0.06])  # of the engine's radius
 
 
-def refine(luma: NDArray[np.uint8], eye: Eye) -> Eye:
-    """Move an eye's iris to the limbus seen in the frame; return the eye unchanged where none is seen.
+def refine(luma: NDArray[np.uint8], eyes: tuple[Eye, Eye]) -> tuple[Eye, Eye]:
+    """Move both irises of a face to the limbus seen in the frame; an eye in which none is seen stays the same.
 
     Args:
         luma: (H, W), the whole frame.
-        eye: landmarks in pixels of the frame.
+        eyes: landmarks in pixels of the frame.
     """
+    patches = [_patch(luma, eye) for eye in eyes]
+    found = [_search(patch) if patch else None for patch in patches]
+    left, right = found
+    if left and right and not 1 / MOST_APART <= left.scale / right.scale <= MOST_APART:
+        weaker, other = (0, right) if left.step < right.step else (1, left)
+        if patch := patches[weaker]:
+            found[weaker] = _search(patch, other.scale + LIKE_OTHER)
+    return _moved(eyes[0], found[0]), _moved(eyes[1], found[1])
+
+
+def _patch(luma: NDArray[np.uint8], eye: Eye) -> "_Patch | None":
+    """Return the surroundings of an iris; None where it is too small or at the frame's edge."""
     radius = eye.iris_radius
     if radius < SMALLEST_RADIUS_PX:
-        return eye
+        return None
     reach = round(radius * 2) + 2
     left, top = (int(value) - reach for value in eye.iris)
     if left < 0 or top < 0 or left + 2 * reach > luma.shape[1] or top + 2 * reach > luma.shape[0]:
-        return eye
+        return None
     patch = cv2.GaussianBlur(luma[top : top + 2 * reach, left : left + 2 * reach], (0, 0), max(0.6, 0.07 * radius))
-    local = eye.iris - (left, top)
-    found = _search(_Patch(np.asarray(patch, np.float32), local, radius, _lid_lines(eye, (left, top))))
-    if found.step < LEAST_STEP:
+    return _Patch(np.asarray(patch, np.float32), eye.iris - (left, top), radius, _lid_lines(eye, (left, top)))
+
+
+def _moved(eye: Eye, found: "_Circle | None") -> Eye:
+    if found is None or found.step < LEAST_STEP:
         return eye
-    shift = np.array([found.right, found.down]) * radius
-    return replace(eye, iris=eye.iris + shift, iris_radius=radius * found.scale)
+    shift = np.array([found.right, found.down]) * eye.iris_radius
+    return replace(eye, iris=eye.iris + shift, iris_radius=eye.iris_radius * found.scale)
 
 
 def _lid_lines(eye: Eye, corner: tuple[int, int]) -> tuple[_Numbers, ...]:
@@ -78,8 +97,9 @@ class _Circle:
     step: float
 
 
-def _search(patch: "_Patch") -> _Circle:
-    coarse = patch.best(*_COARSE_CIRCLES)
+def _search(patch: "_Patch", scales: _Numbers | None = None) -> _Circle:
+    """Return the limbus of an eye, with a radius near one of some scales if they are given."""
+    coarse = patch.best(*(_COARSE_CIRCLES if scales is None else _grid(COARSE[0], COARSE[1], scales)))
     right, down, scale = _FINE_CIRCLES
     return patch.best(coarse.right + right, coarse.down + down, coarse.scale + scale)
 

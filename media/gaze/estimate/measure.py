@@ -126,7 +126,7 @@ def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | 
     pose = fit(face.points, head, (luma.shape[0], luma.shape[1]))
     if pose is None:
         return None
-    eyes = (limbus.refine(luma, eye_of(face.points, 0)), limbus.refine(luma, eye_of(face.points, 1)))
+    eyes = limbus.refine(luma, (eye_of(face.points, 0), eye_of(face.points, 1)))
     gaze = ring_light.gaze_deg(luma, eyes) or _gaze(face, eyes, luma, pose, head)
     radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_corners_middle(0, head))
     return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius)
