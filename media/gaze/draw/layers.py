@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.draw.eyelids import BEYOND_LOWER, INSET_LOWER, INSET_UPPER, EyeMovement, LidMaps
+from media.gaze.draw.eyelids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, EyeMovement, LidMaps
 from media.gaze.easing import fade
 from media.gaze.estimate.geometry import Grid, PixelGrid, clamp, height
 
@@ -18,10 +18,14 @@ RIM_FROM, RIM_TO, WHITE_FROM = 0.98, 1.13, 1.15
 # In a soft picture, by so much of what its edge is wider: the drawn edge is as wide as the picture's own.
 SOFTER_FROM, SOFTER_TO = 0.25, 0.85
 EDGE = 0.012  # the iris is not fetched from the lower lid's wet edge
+SOFT_EDGE = 0.7  # nor from its blurred one, which is wider than that of a sharp picture by so much of the feather's
 BEHIND_EDGE = (
     0.012  # the iris ends this far below the line of the lower lid, which lies a little inside of the visible edge
 )
 FILL_INSET = 0.02  # the last row that fills in the iris, further inside than the first one that is drawn
+# Radii from the iris' middle column up to which the covered part is filled in from ever further aside. Without, both
+# sides met there in a step, where the lid lies higher on one of them.
+ASIDE = 0.5
 STRETCHED = (1.5, 2.6)  # times its old width: a side's sclera is drawn from itself … from the other side
 FILLED_SHORTER = 0.08  # radii by which the filled part of the iris ends earlier
 MIDDLE, RIM = 0.65, 0.85  # radii: up to here is the iris' middle … from here is its rim
@@ -136,7 +140,7 @@ def _iris(
     dy = grid.y - old_y - np.float32(moved.iris_shift[1])
     seen_x, seen_y = dx + old_x, dy + old_y
     top, bottom = _opening(moved, seen_x)
-    bottom -= np.float32(EDGE)
+    bottom -= np.float32(EDGE + SOFT_EDGE * (moved.feather - FEATHER))
     depth = np.minimum(seen_y - top, bottom - seen_y)
     feather = np.float32(moved.feather)
     hidden = 1 - clamp(depth / feather + np.float32(0.5), 0, 1)
@@ -148,9 +152,11 @@ def _iris(
     shown = clamp((end - distance) / np.float32(rim_to - rim_from), 0, 1)
     edge = lids.lower + np.float32(BEHIND_EDGE)
     above_edge = clamp((edge - grid.y) / feather + np.float32(0.5), 0, 1)
+    inside_y = clamp(seen_y, top, bottom)
+    aside = np.minimum(np.abs(dx) / (np.float32(ASIDE) * radius), np.float32(1))
     return (
-        grid.maps(seen_x - grid.x, clamp(seen_y, top, bottom) - grid.y),
-        grid.maps(old_x + along - grid.x, old_y + row - grid.y),
+        grid.maps(seen_x - grid.x, inside_y - grid.y),
+        grid.maps(seen_x + aside * (along - dx) - grid.x, inside_y + aside * (old_y + row - inside_y) - grid.y),
         hidden,
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
         clamp((distance - np.float32(MIDDLE)) / np.float32(RIM - MIDDLE), 0, 1),
@@ -165,9 +171,9 @@ def _on_ring(moved: EyeMovement, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
     square = dx * dx + dy * dy
     along, row = dx, dy
-    inset = np.float32(FILL_INSET)
+    inset, lid_edge = np.float32(FILL_INSET), np.float32(EDGE + SOFT_EDGE * (moved.feather - FEATHER))
     for _ in range(3):
         top, bottom = _opening(moved, along + old_x)
-        row = clamp(row, top + inset - old_y, bottom - np.float32(EDGE) - inset - old_y)
+        row = clamp(row, top + inset - old_y, bottom - lid_edge - inset - old_y)
         along = np.copysign(np.sqrt(np.maximum(square - row * row, 0)), dx)
     return along, row

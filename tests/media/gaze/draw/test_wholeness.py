@@ -1,5 +1,7 @@
 """Pupil, lights and iris stay one piece, and no eye is turned further than the picture has to show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -132,3 +134,17 @@ def visible(outline: Outline, shift: tuple[float, float], lids: tuple[float, flo
     arch = np.maximum(1 - 4 * x * x, 0)
     upper, lower = height(outline.upper, x) + lids[0] * arch, height(outline.lower, x) + lids[1] * arch
     return float(((y > upper) & (y < lower)).mean())
+
+
+@pytest.mark.parametrize("aside", [-1, 1])
+def test_the_covered_part_of_an_iris_is_filled_in_without_a_step(aside: int) -> None:
+    """Where a lid slants and the iris was measured too large, both sides met in a black tooth below the iris."""
+    painted = PaintedEye.of(iris_y=0.03)
+    slanting = painted.outline.lower + np.array([0.0, -0.9 * aside, 0.0])
+    radius, (x, y) = painted.outline.radius, painted.outline.iris
+    outline = replace(painted.outline, lower=slanting, radius=1.3 * radius, iris=(x + 0.06 * aside, y))
+    frame = painted.picture()
+    assert redraw(frame, painted.axes, outline, (0.0, -7.0)) is not None
+    column, row = (int(value) for value in painted.eye.iris)
+    filled = frame.y[row : row + 9, column - 8 : column + 9].astype(int)
+    assert np.abs(np.diff(filled, axis=1)).max() < 45
