@@ -1,18 +1,19 @@
 """A worker that is cut off from PostgreSQL, or frozen, while it publishes: another one takes over, and one post is out.
 
-Real parts: two worker processes, a server behind a proxy, the mock of the platforms.
+Real parts: two worker processes, a server behind a proxy, the mock of the platforms. Each test waits ten seconds for a
+lease, once for all ways of publishing: each of these has a database, files, a mock and two workers of its own.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from tests.flows.machine import ROOT
 from tests.platforms.mock_server import MockServer
 from tests.postgresql_server import PostgresqlServer
 from tests.store import rows
-from tests.support.postgresql_machine import SECRETS, database_url, machine_on
+from tests.support.postgresql_machine import SECRETS, database_url, machine_on, make_template
 from tests.support.server_proxy import ServerProxy
 from tests.support.waiting import wait_for
 
@@ -136,7 +137,13 @@ class Place:
         roots = {name.upper(): root for name, root in self.mock.hosts.items()}
         ids = dict.fromkeys(("GOOGLE_CLIENT_ID", "FACEBOOK_CLIENT_ID", "TIKTOK_CLIENT_KEY"), CLIENT.id)
         secrets = dict.fromkeys((f"{name}_CLIENT_SECRET" for name in ("GOOGLE", "FACEBOOK", "TIKTOK")), CLIENT.secret)
-        more = {"DATABASE_URL": url, "LEASE_SECONDS": "10", "PUBLISH_PACE": "0.01", "TIKTOK_MODE": self.case.mode}
+        more = {
+            "DATABASE_URL": url,
+            "DATA_DIR": str(self._directory / "data"),
+            "LEASE_SECONDS": "10",
+            "PUBLISH_PACE": "0.01",
+            "TIKTOK_MODE": self.case.mode,
+        }
         log = self._directory / f"worker-{len(self._workers)}.log"
         self._workers.append(Worker(log, os.environ | SECRETS | roots | ids | secrets | more))
         return self._workers[-1]
@@ -156,7 +163,6 @@ class Place:
         video.parent.mkdir(parents=True, exist_ok=True)
         video.write_bytes(os.urandom(400_000))
         upload = self.machine.in_data("uploads/job")
-        shutil.rmtree(upload, ignore_errors=True)  # with the notes about posts of the test before
         upload.mkdir(parents=True)
         job = replace(
             rows.job(status=JobStatus.PUBLISHING, parts=1),
@@ -190,6 +196,10 @@ class Place:
         assert found.status in {PublicationStatus.PUBLISHING, *PUBLICATION_SUCCEEDED}, found
         return found.status is not PublicationStatus.PUBLISHING
 
+    def is_idle(self) -> bool:
+        """Return whether no message is being processed, or ready to be."""
+        return not any(queue.ready or queue.leased for queue in self.machine.broker.admin.queue_stats())
+
     def posts(self) -> int:
         """Return how many posts the platform has."""
         return len(self.mock.get("/mock/posts"))
@@ -201,20 +211,31 @@ class Place:
         self.proxy.close()
 
 
-@pytest.fixture(params=CASES, ids=str)
-def place(
-    request: pytest.FixtureRequest, postgresql_server: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Place]:
-    mock = MockServer(tmp_path / "mock", "--processing-seconds", "0")
-    name = postgresql_server.create_database()
-    with machine_on(database_url(postgresql_server, name), monkeypatch) as machine:
-        machine.store.migrate()
-        machine.broker.flush_all()
-        made = Place(request.param, machine, mock, postgresql_server, tmp_path)
+@pytest.fixture(scope="module")
+def template(postgresql_server: PostgresqlServer) -> str:
+    """Return the name of a database with all tables and nothing in them."""
+    return make_template(postgresql_server)
+
+
+@pytest.fixture
+def places(
+    postgresql_server: PostgresqlServer, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[Place]]:
+    """Yield a place for each way of publishing."""
+    with ExitStack() as open_places:
+        made = []
+        for case in CASES:
+            directory = tmp_path / case.name
+            directory.mkdir()
+            mock = MockServer(directory / "mock", "--processing-seconds", "0")
+            open_places.callback(mock.kill)
+            name = postgresql_server.create_database(template)
+            open_places.callback(postgresql_server.drop_database, name)
+            url = database_url(postgresql_server, name)
+            machine = open_places.enter_context(machine_on(url, monkeypatch, directory / "data"))
+            made.append(Place(case, machine, mock, postgresql_server, directory))
+            open_places.callback(made[-1].close)
         yield made
-        made.close()
-    mock.kill()
-    postgresql_server.drop_database(name)
 
 
 @contextmanager
@@ -238,47 +259,86 @@ def frozen(place: Place, worker: Worker) -> Iterator[None]:
 Lose = Callable[[Place, Worker], AbstractContextManager[None]]
 
 
-def lose_during(request: str, seconds: float, place: Place, lost: Lose) -> None:
-    """Lose a worker while a request is under way; another one publishes, and the first one comes back.
+def begin(place: Place, request: str, seconds: float) -> None:
+    """Have a place publish, and wait until a request is under way.
 
     Args:
+        place: of the publication, with a worker.
         request: a pattern.
         seconds: after which it is answered.
-        place: of the publication.
-        lost: how the worker is lost.
     """
-    first = place.worker(by_proxy=True)
     place.mock.fault(request, "slow", seconds=seconds)
     place.publish()
-    wait_for(lambda: place.mock.struck() == 1, "the request")
-    with lost(place, first):
-        other = place.worker(by_proxy=False)
-        wait_for(place.is_published, "the other worker", 120, meanwhile=other.start_again_if_ended)
-    wait_for(lambda: first.has_logged("was pruned", "is lost; 1 messages"), "the first worker to know", 60)
+    wait_for(lambda: place.mock.struck() == 1, f"the request of {place.case}")
+
+
+def started(places: Sequence[Place]) -> list[Worker]:
+    """Return a worker behind the proxy for each place, once their first ticks are over.
+
+    One that is lost in the midst of a tick keeps rows locked for a minute.
+    """
+    workers = [place.worker(by_proxy=True) for place in places]
+    for place, worker in zip(places, workers, strict=True):
+        wait_for(partial(worker.has_logged, "reap() scheduled"), f"the ticks of {place.case}")
+        wait_for(place.is_idle, f"the end of the ticks of {place.case}")
+    return workers
+
+
+def lose_during(requests: Sequence[str], seconds: float, places: Sequence[Place], lost: Lose) -> None:
+    """Lose workers while a request of each is under way; others publish, and the first ones come back.
+
+    Args:
+        requests: a pattern for each place.
+        seconds: after which each request is answered.
+        places: of the publications.
+        lost: how the workers are lost.
+    """
+    firsts = started(places)
+    with ExitStack() as all_lost:
+        for place, request, first in zip(places, requests, firsts, strict=True):
+            begin(place, request, seconds)
+            all_lost.enter_context(lost(place, first))
+        others = [place.worker(by_proxy=False) for place in places]
+
+        def start_again() -> None:
+            for other in others:
+                other.start_again_if_ended()
+
+        for place in places:
+            wait_for(place.is_published, f"the other worker of {place.case}", 120, meanwhile=start_again)
+    for place, first in zip(places, firsts, strict=True):
+        come_back(place, first)
+
+
+def come_back(place: Place, first: Worker) -> None:
+    """Wait until a worker that was lost is back, and changes nothing."""
+    wait_for(lambda: first.has_logged("was pruned", "is lost; 1 messages"), f"the worker of {place.case} to know", 60)
     recorded = place.outcome()
-    wait_for(lambda: len(place.machine.broker.admin.consumers()) >= 2, "the first worker to be back")
-    assert place.posts() == 1
-    assert place.outcome() == recorded
+    wait_for(lambda: len(place.machine.broker.admin.consumers()) >= 2, f"the worker of {place.case} to be back")
+    assert place.posts() == 1, place.case
+    assert place.outcome() == recorded, place.case
 
 
 @pytest.mark.parametrize("seconds", [1.0, 600.0], ids=["before the commit", "under way"])
 @pytest.mark.parametrize("lost", [cut_off, frozen])
-def test_a_worker_that_is_lost_while_it_publishes_leaves_one_post(place: Place, lost: Lose, seconds: float) -> None:
+def test_a_worker_that_is_lost_while_it_publishes_leaves_one_post(
+    places: list[Place], lost: Lose, seconds: float
+) -> None:
     """Its request is answered after a second, and it cannot record that; or it is never answered."""
-    lose_during(place.case.publishing, seconds, place, lost)
+    lose_during([place.case.publishing for place in places], seconds, places, lost)
 
 
-def test_a_worker_that_is_cut_off_before_it_publishes_leaves_one_post(place: Place) -> None:
+def test_a_worker_that_is_cut_off_before_it_publishes_leaves_one_post(places: list[Place]) -> None:
     """Its request creates what will be published; it has the answer, and does not go on with it."""
-    lose_during(place.case.before, 1.0, place, cut_off)
+    lose_during([place.case.before for place in places], 1.0, places, cut_off)
 
 
-def test_a_worker_whose_commit_is_not_answered_leaves_one_post(place: Place) -> None:
-    place.worker(by_proxy=True)
-    place.mock.fault(place.case.publishing, "slow", seconds=1.0)
-    place.publish()
-    wait_for(lambda: place.mock.struck() == 1, "the request")
-    place.proxy.lose_answer_to(b"COMMIT")
-    wait_for(place.is_published, "the publication", 120)
-    assert place.proxy.lost.is_set()
-    assert place.posts() == 1
+def test_a_worker_whose_commit_is_not_answered_leaves_one_post(places: list[Place]) -> None:
+    started(places)
+    for place in places:
+        begin(place, place.case.publishing, 1.0)
+        place.proxy.lose_answer_to(b"COMMIT")
+    for place in places:
+        wait_for(place.is_published, f"the publication of {place.case}", 120)
+        assert place.proxy.lost.is_set(), place.case
+        assert place.posts() == 1, place.case

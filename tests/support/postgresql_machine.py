@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
 
 import dramatiq
 import pytest
@@ -28,15 +30,21 @@ def make_template(server: PostgresqlServer) -> str:
     name = server.create_database()
     machine = _build(database_url(server, name))
     machine.store.migrate()
-    machine.broker.flush_all()  # makes the tables of the broker
+    machine.broker.admin.queue_stats()  # makes the tables of the broker
     _close(machine)
     return name
 
 
 @contextmanager
-def machine_on(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """Let the actors of this process work on a database in a block; those that are periodic cannot be sent there."""
-    machine = _build(url)
+def machine_on(url: str, monkeypatch: pytest.MonkeyPatch, data_dir: Path | None = None) -> Iterator[Machine]:
+    """Let the actors of this process work on a database in a block; those that are periodic cannot be sent there.
+
+    Args:
+        url: of the database.
+        monkeypatch: undoes it.
+        data_dir: of the machine; None is that of all tests.
+    """
+    machine = _build(url, {} if data_dir is None else {"DATA_DIR": str(data_dir)})
     for actor in wiring.machine.broker.actors.values():
         if "periodic" not in actor.options:
             dramatiq.Actor(
@@ -52,8 +60,8 @@ def machine_on(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     _close(machine)
 
 
-def _build(url: str) -> Machine:
-    return wiring.build(os.environ | SECRETS | {"DATABASE_URL": url, "LEASE_SECONDS": "10"})
+def _build(url: str, more: Mapping[str, str] = MappingProxyType({})) -> Machine:
+    return wiring.build(os.environ | SECRETS | {"DATABASE_URL": url, "LEASE_SECONDS": "10", **more})
 
 
 def _close(machine: Machine) -> None:
