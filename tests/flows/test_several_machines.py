@@ -61,9 +61,12 @@ class OtherMachine:
 
 
 def test_each_part_is_published_once_although_a_machine_is_lost(
-    machine: Callable[..., TestMachine], postgresql: PostgresqlServer, server: ObjectStore, talk: Path, tmp_path: Path
+    postgresql: PostgresqlServer, machine: Callable[..., TestMachine], server: ObjectStore, talk: Path, tmp_path: Path
 ) -> None:
-    """The other machine is lost while it renders; a third takes its place, and the first one's workers are killed."""
+    """The other machine is lost while it renders; a third takes its place, and the first one's workers are killed.
+
+    The server is a fixture before the machine, so that it ends after it: without it, the machine waits at its stop.
+    """
     environ = {
         **SECRETS,
         **server.environ("several-machines"),
