@@ -231,9 +231,9 @@ def _rests(
     if np.hypot(*np.ptp(gazes, axis=0)) <= policy.restless_deg[0] * scale >= np.ptp(seen):
         return [1.0] * len(estimates)  # saves a quarter of a millisecond
     around = np.stack([_neighbours(axis, REST_REACH_FRAMES) for axis in (gazes[:, 0], gazes[:, 1], seen)])
-    around -= np.median(around, axis=2, keepdims=True)
+    around -= _middle(around)[:, :, None]
     apart = np.maximum(np.hypot(around[0], around[1]), np.abs(around[2]))
-    level = np.array([fade(float(one), policy.restless_deg) for one in np.median(apart, axis=1) / scale])
+    level = np.array([fade(float(one), policy.restless_deg) for one in _middle(apart) / scale])
     # A saccade takes up to two frames, and a turn of rolling eyes has one or two without much of a way.
     level = _neighbours(_neighbours(level, 1).max(axis=1), 1).min(axis=1)
     return list(_neighbours(_neighbours(level, REST_REACH_FRAMES).min(axis=1), REST_REACH_FRAMES).max(axis=1))
@@ -441,6 +441,12 @@ def _off_lens_by_frame(
 def _neighbours(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
     """Return for each value the values around it, (n, 2 reach + 1); beyond the ends the first or last is repeated."""
     return np.asarray(values[_places(len(values), reach)], np.float64)
+
+
+def _middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median along the last axis, of an odd length; NumPy's own takes three times as long on so few."""
+    at = values.shape[-1] // 2
+    return np.asarray(np.partition(values, at, axis=-1)[..., at], np.float64)
 
 
 @lru_cache(maxsize=256)
