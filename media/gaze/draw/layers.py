@@ -23,9 +23,9 @@ BEHIND_EDGE = (
     0.012  # the iris ends this far below the line of the lower lid, which lies a little inside of the visible edge
 )
 FILL_INSET = 0.02  # the last row that fills in the iris, further inside than the first one that is drawn
-# Radii from the iris' middle column up to which the covered part is filled in from ever further aside. Without, both
-# sides met there in a step, where the lid lies higher on one of them.
-ASIDE = 0.5
+# Radii from the iris' middle column up to which the covered part is filled in from ever further aside, for a slant of
+# the lower lid below the iris, and at least and at most. Without, both sides met in a step below a slanting lid.
+ASIDE_PER_SLANT, ASIDE = 1.5, (0.1, 0.5)
 STRETCHED = (1.5, 2.6)  # times its old width: a side's sclera is drawn from itself … from the other side
 FILLED_SHORTER = 0.08  # radii by which the filled part of the iris ends earlier
 MIDDLE, RIM = 0.65, 0.85  # radii: up to here is the iris' middle … from here is its rim
@@ -153,7 +153,7 @@ def _iris(
     edge = lids.lower + np.float32(BEHIND_EDGE)
     above_edge = clamp((edge - grid.y) / feather + np.float32(0.5), 0, 1)
     inside_y = clamp(seen_y, top, bottom)
-    aside = np.minimum(np.abs(dx) / (np.float32(ASIDE) * radius), np.float32(1))
+    aside = np.minimum(np.abs(dx) / (np.float32(_aside(moved)) * radius), np.float32(1))
     return (
         grid.maps(seen_x - grid.x, inside_y - grid.y),
         grid.maps(seen_x + aside * (along - dx) - grid.x, inside_y + aside * (old_y + row - inside_y) - grid.y),
@@ -161,6 +161,14 @@ def _iris(
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
         clamp((distance - np.float32(MIDDLE)) / np.float32(RIM - MIDDLE), 0, 1),
     )
+
+
+def _aside(moved: EyeMovement) -> float:
+    """Return up to how many radii from its middle column the iris is filled in from ever further aside."""
+    reach = moved.outline.radius / 2
+    ends = height(moved.outline.lower, np.float32(moved.outline.iris[0]) + np.array([-reach, reach], np.float32))
+    least, most = ASIDE
+    return min(max(ASIDE_PER_SLANT * abs(float(ends[1] - ends[0])) / (2 * reach), least), most)
 
 
 def _on_ring(moved: EyeMovement, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:

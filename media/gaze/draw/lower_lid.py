@@ -28,7 +28,7 @@ PLATEAU = 3  # steps on each side of the edge
 MOST = 0.09
 
 
-def fit(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Outline:
+def fit(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box, *, lifted: bool) -> Outline:
     """Return the outline with its lower lid at the end of the visible iris, if that is lower or higher than measured.
 
     Args:
@@ -44,7 +44,7 @@ def fit(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Outl
     columns = np.sort(found, axis=0)
     lower = max(_end_of_iris(columns[DARKER]) - COVERED, 0.0)
     inside = 0.25 - float(at) ** 2
-    if lower == 0:
+    if lower == 0 and lifted:
         end = _end_of_iris(columns[MIDDLE])
         lid = float(height(outline.lower, np.full(1, at, np.float32))[0])
         if end <= -ABOVE and outline.iris[1] + outline.radius >= lid + end + HIDDEN:

@@ -49,7 +49,7 @@ def redraw(
     if area is None:
         return None
     luma = frame.y[area.slices()]
-    outline = lower_lid.fit(luma, axes, outline, area)
+    outline = lower_lid.fit(luma, axes, outline, area, lifted=shift_px[1] < 0)
     rim, edge = spectacles.find(luma, axes, area), iris_edge.measure(luma, axes, outline, area)
     found = glints.find(luma, axes, outline, area)
     maps = warp.eye_maps(axes, outline, area, shift_px, warp.Features(rim, edge, found), uncover)

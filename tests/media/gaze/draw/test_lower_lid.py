@@ -53,4 +53,4 @@ def test_a_lid_that_is_measured_well_stays(iris_y: float, softness_px: float) ->
     luma, outline = painted.picture().y, painted.outline
     box = eye_box(painted.axes, (luma.shape[0], luma.shape[1]))
     assert box is not None
-    assert lower_lid.fit(luma[box.slices()], painted.axes, outline, box) is outline
+    assert lower_lid.fit(luma[box.slices()], painted.axes, outline, box, lifted=True) is outline
