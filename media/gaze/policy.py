@@ -138,7 +138,8 @@ def decide(
         _trust(estimates, gazes, rests, at, zero, policy) * rules[Reason.BLINK] * rules[Reason.INTO_LENS],
         _away_from_gaps(estimates, at),
     )
-    seen = _shares_seen(own, float(dips[at]), max(min(opening, usual_opening), 1e-6), policy)
+    opened = max(min(opening, usual_opening), 1e-6)
+    seen = _shares_seen(own, float(dips[at]), opened, policy)
     shown = max(sideways for sideways, _ in seen)
     common = target if shown < 1 else _limited(target, before)
     rules[Reason.BLINK] = min(lids[at], rules[Reason.BLINK])
@@ -148,7 +149,7 @@ def decide(
         for (sideways, vertical), most in zip(seen, _most_lifts(own, usual_opening, before), strict=True)
     )
     yaw, pitch = _pair(weights @ gazes)
-    uncover = common * _uncover(estimates, dips, at, usual_opening, policy)
+    uncover = common * _uncover(estimates, dips, at, (opened, usual_opening), policy)
     if before is not None:
         uncover = min(uncover, before.uncover + UNCOVER_STEP)
     return Decision(common * shown, (yaw - zero[0], pitch - zero[1]), reason, (left, right), uncover, hides=shown < 1)
@@ -156,7 +157,7 @@ def decide(
 
 def _most_lifts(own: GazeEstimate, usual_opening: float, before: Decision | None) -> tuple[float, float]:
     """Return the highest share of the vertical way for each eye, given the frame before."""
-    if before is None or before.reason is Reason.NO_FACE or own.narrower >= WIDE * usual_opening:
+    if before is None or own.narrower >= WIDE * usual_opening:
         return 1.0, 1.0
     (_, left), (_, right) = before.shares
     return left + LIFT_STEP, right + LIFT_STEP
@@ -166,7 +167,7 @@ def _uncover(
     estimates: Sequence[GazeEstimate | None],
     dips: NDArray[np.float64],
     at: int,
-    usual_opening: float,
+    openings: tuple[float, float],
     policy: Policy,
 ) -> float:
     """Return how far upper lids may be lifted off the irises, 0 to 1: not in a blink, and not while they close.
@@ -175,17 +176,17 @@ def _uncover(
         estimates: of the eyes in consecutive frames.
         dips: share of the opening in each frame, of that before and after.
         at: position of the frame.
-        usual_opening: of this speaker's eyes.
+        openings: of this speaker's eyes, in the window and as usual.
         policy: thresholds.
     """
     whole, none = policy.uncover
-    opening = max(min(_opening_in_window(estimates), usual_opening), 1e-6)
+    opened, usual_opening = openings
     lowest = 1.0
     for later in range(min(len(estimates) - at, round(1 / UNCOVER_STEP))):
         own = estimates[at + later]
         if own is None:
             continue
-        shares = _shares_seen(own, float(dips[at + later]), opening, policy)
+        shares = _shares_seen(own, float(dips[at + later]), opened, policy)
         follows = min(vertical - DIP_WEIGHT * (sideways - vertical) for sideways, vertical in shares)
         near = estimates[max(0, at + later - UNCOVER_REACH_FRAMES) : at + later + UNCOVER_REACH_FRAMES + 1]
         mean = sum(one.opening for one in near if one is not None) / sum(one is not None for one in near)

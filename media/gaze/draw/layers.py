@@ -140,7 +140,7 @@ def _iris(
     dy = grid.y - old_y - np.float32(moved.iris_shift[1])
     seen_x, seen_y = dx + old_x, dy + old_y
     top, bottom = _opening(moved, seen_x)
-    bottom -= np.float32(EDGE + SOFT_EDGE * (moved.feather - FEATHER))
+    bottom -= _lid_edge(moved)
     depth = np.minimum(seen_y - top, bottom - seen_y)
     feather = np.float32(moved.feather)
     hidden = 1 - clamp(depth / feather + np.float32(0.5), 0, 1)
@@ -163,6 +163,11 @@ def _iris(
     )
 
 
+def _lid_edge(moved: EyeMovement) -> np.float32:
+    """Return the width of the lower lid's edge, from which the iris is not fetched."""
+    return np.float32(EDGE + SOFT_EDGE * (moved.feather - FEATHER))
+
+
 def _aside(moved: EyeMovement) -> float:
     """Return up to how many radii from its middle column the iris is filled in from ever further aside."""
     reach = moved.outline.radius / 2
@@ -179,7 +184,7 @@ def _on_ring(moved: EyeMovement, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
     square = dx * dx + dy * dy
     along, row = dx, dy
-    inset, lid_edge = np.float32(FILL_INSET), np.float32(EDGE + SOFT_EDGE * (moved.feather - FEATHER))
+    inset, lid_edge = np.float32(FILL_INSET), _lid_edge(moved)
     for _ in range(3):
         top, bottom = _opening(moved, along + old_x)
         row = clamp(row, top + inset - old_y, bottom - lid_edge - inset - old_y)
