@@ -36,6 +36,7 @@ undrawn:
     time_short, memory_short (from here to the part's end)   time_budget.TimeBudget     corrector
     detector_failed (a frame, or the whole part)             face/networks              corrector, media.stages.gaze
     turned_off (intensity 0)                                 the caller                 corrector, media.stages.gaze
+    none: one eye covered, by a hand                         covered                    nobody, the eye stays as it is
     none: eyes shut, or across the picture's edge            draw/warp                  nobody, the eye stays as it is
 
 Nothing is imported here: the landmark engine costs memory and time that only the child process should spend.

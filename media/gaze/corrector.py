@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Protocol
 
 import numpy as np
@@ -39,7 +40,7 @@ RECHECK_EVERY = 30  # frames from one remeasurement of the main speaker's drawn 
 LONGEST_GAP = 3  # frames without an estimate that are interpolated
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself gives a better figure
 USUAL_PERCENTILE = 65  # of the openings seen so far: some people close their eyes for half of a talk
-OPENINGS_KEPT = 300  # frames
+KEPT_FRAMES = 300  # of which openings and limbi are kept
 
 
 class FrameObserver(Protocol):
@@ -60,7 +61,10 @@ class _Track:
 
     is_main: bool  # the main speaker of the first frame in which the face was found
     visibility: EyeVisibility = field(default_factory=EyeVisibility)
-    openings: deque[float] = field(default_factory=lambda: deque(maxlen=OPENINGS_KEPT))
+    openings: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_FRAMES))
+    limbus_steps: tuple[deque[float], deque[float]] = field(  # of the picture's left and right eye
+        default_factory=lambda: (deque(maxlen=KEPT_FRAMES), deque(maxlen=KEPT_FRAMES))
+    )
     latest: Decision | None = None  # in the latest frame that shows the face
 
 
@@ -170,7 +174,11 @@ class Corrector:
     def _note(self, slot: Slot, rank: int, number: int, found: GazeEstimate) -> None:
         if rank == 0 and slot.picture.index % RECHECK_EVERY == 0:
             slot.recheck = slot.faces[number]
-        self._tracks[number].openings.append(found.narrower)
+        track = self._tracks[number]
+        track.openings.append(found.narrower)
+        for kept, eye in zip(track.limbus_steps, found.eyes, strict=True):
+            if eye.limbus_step is not None:
+                kept.append(eye.limbus_step)
 
     def _interpolate(self, last: int) -> None:
         """Fill in frames that were skipped, or in which a face was missed briefly, before a frame that shows it."""
@@ -203,7 +211,16 @@ class Corrector:
         track = self._tracks[number]
         usual, zero = self._usual_opening_of(track), self._zero_of(number)
         before = track.latest if at == 0 or estimates[at - 1] is not None else WITHOUT_FACE
-        track.latest = decide(estimates, at, zero=zero, usual_opening=usual, policy=self.policy, before=before)
+        left, right = (median(steps) if steps else 0.0 for steps in track.limbus_steps)
+        track.latest = decide(
+            estimates,
+            at,
+            zero=zero,
+            usual_opening=usual,
+            usual_steps=(left, right),
+            policy=self.policy,
+            before=before,
+        )
         return track.latest
 
     def _zero_of(self, number: int) -> tuple[float, float]:
@@ -231,9 +248,12 @@ class Corrector:
         assert own is not None
         right, down = iris_shift_px(decision.off_deg, own.radius_px, self.intensity)
         right, down = right * self.gain[0], down * self.gain[1]
-        eyes = list(zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), strict=True))
-        share = bounds.share_for_all(eyes, (right * decision.strength, down * decision.strength))
-        for (axes, outline), (sideways, vertical) in zip(eyes, decision.shares, strict=True):
+        both = zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), decision.shares, strict=True)
+        eyes = [(axes, outline, shares) for axes, outline, shares in both if shares[0] > 0]  # others are hidden
+        share = bounds.share_for_all(
+            [(axes, outline) for axes, outline, _ in eyes], (right * decision.strength, down * decision.strength)
+        )
+        for axes, outline, (sideways, vertical) in eyes:
             shift_px = share * right * sideways, share * down * vertical
             redraw(frame, axes, outline, shift_px, uncover=share * self.intensity * decision.uncover)
 

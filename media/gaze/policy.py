@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from media.gaze.covered import covered
 from media.gaze.easing import fade
 from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.estimate.smoothing import frames_factor
@@ -108,6 +109,7 @@ def decide(
     *,
     zero: tuple[float, float],
     usual_opening: float,
+    usual_steps: tuple[float, float] = (0.0, 0.0),
     policy: Policy,
     before: Decision | None = None,
 ) -> Decision:
@@ -118,6 +120,7 @@ def decide(
         at: position of the frame that is decided.
         zero: measured gaze of this speaker when looking into the lens.
         usual_opening: of this speaker's eyes, as a share of their width.
+        usual_steps: of both limbi, see `covered`; 0 while unknown.
         policy: thresholds.
         before: the decision about the same face in the frame before; None in the first frame.
     """
@@ -125,7 +128,9 @@ def decide(
     if own is None:
         return WITHOUT_FACE
     dips = _shares_of_opening(estimates)
-    lids = _lids_open(estimates, dips, usual_opening, policy)
+    under = covered(estimates, usual_steps)
+    # What is measured of a covered eye means nothing, and both eyes are measured together.
+    lids = np.where(under.any(axis=1), 0.0, _lids_open(estimates, dips, usual_opening, policy)).tolist()
     gazes = _gazes_through_blinks(estimates, lids, dips)
     weights = _fixation_weights(estimates, gazes, lids, at, policy)
     opening = _opening_in_window(estimates)
@@ -139,7 +144,10 @@ def decide(
         _away_from_gaps(estimates, at),
     )
     opened = max(min(opening, usual_opening), 1e-6)
-    seen = _shares_seen(own, float(dips[at]), opened, policy)
+    seen = [
+        (0.0, 0.0) if hidden else shares
+        for shares, hidden in zip(_shares_seen(own, float(dips[at]), opened, policy), under[at], strict=True)
+    ]
     shown = max(sideways for sideways, _ in seen)
     common = target if shown < 1 else _limited(target, before)
     rules[Reason.BLINK] = min(lids[at], rules[Reason.BLINK])

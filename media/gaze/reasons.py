@@ -18,6 +18,6 @@ class Reason(StrEnum):
     EYES_TOO_SMALL = "eyes_too_small"  # in pixels: the landmarks are unsteady
     HEAD_TURNED = "head_turned"  # too far for a natural look into the lens
     LOOKS_FAR_AWAY = "looks_far_away"  # a deliberate look away is kept
-    BLINK = "blink"  # the lids are shut or moving
+    BLINK = "blink"  # the lids are shut or moving, or something passes over both eyes
     INTO_LENS = "into_lens"  # nothing to correct
     TURNED_OFF = "turned_off"  # intensity 0

@@ -22,6 +22,9 @@ class Eye:
     lower: NDArray[np.float64]  # (9, 2) along the lower lid, same corners
     iris: NDArray[np.float64]  # (2,) centre
     iris_radius: float
+    # Brightness step across the limbus, in grey levels: the smaller of its left and right side, as an edge of something
+    # else has one side only. None where it was not searched, or the lids leave too little of a side.
+    limbus_step: float | None = None
 
     @property
     def width(self) -> float:

@@ -38,6 +38,7 @@ FINE = (
 PENALTY_SIDE, PENALTY_DOWN, PENALTY_RADIUS = 30.0, 250.0, 150.0
 STEP_MOST = 70.0  # a glint beside the limbus must not outweigh it
 LEAST_STEP = 8.0  # in grey levels; a smaller step is no limbus
+FEWEST_SEEN = 3  # of the samples of a side: of fewer, its step says nothing
 # Irises of one person have one size. Refined radii, each over the engine's, differ by less than this between a pair of
 # eyes in 98 % of the frames (eight recordings, 2026-11-30). Where they differ more, one limbus is a rim of glasses, a
 # shadow or a lid: the one with the smaller step is searched again with radii around the other's.
@@ -76,10 +77,13 @@ def _patch(luma: NDArray[np.uint8], eye: Eye) -> "_Patch | None":
 
 
 def _moved(eye: Eye, found: "_Circle | None") -> Eye:
-    if found is None or found.step < LEAST_STEP:
+    if found is None:
         return eye
+    if found.step < LEAST_STEP:
+        return replace(eye, limbus_step=found.weaker_step)
     shift = np.array([found.right, found.down]) * eye.iris_radius
-    return replace(eye, iris=eye.iris + shift, iris_radius=eye.iris_radius * found.scale)
+    radius = eye.iris_radius * found.scale
+    return replace(eye, iris=eye.iris + shift, iris_radius=radius, limbus_step=found.weaker_step)
 
 
 def _lid_lines(eye: Eye, corner: tuple[int, int]) -> tuple[_Numbers, ...]:
@@ -89,12 +93,13 @@ def _lid_lines(eye: Eye, corner: tuple[int, int]) -> tuple[_Numbers, ...]:
 
 @dataclass(frozen=True)
 class _Circle:
-    """A circle relative to the engine's, in its radii, and the mean brightness step across its sides."""
+    """A circle relative to the engine's, in its radii, and the brightness steps across it."""
 
     right: float
     down: float
     scale: float
-    step: float
+    step: float  # mean of both sides
+    weaker_step: float | None  # of the weaker side; None where the lids leave too little of one
 
 
 def _search(patch: "_Patch", scales: _Numbers | None = None) -> _Circle:
@@ -122,21 +127,26 @@ class _Patch:
 
     def best(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Circle:
         """Return the circle with the largest brightness step across its sides, less the penalty."""
-        left_side, right_side = self._steps(right, down, scale)
+        (left_side, right_side), seen = self._steps(right, down, scale)
         step = (left_side + right_side) / 2
         score = step - PENALTY_SIDE * right**2 - PENALTY_DOWN * down**2 - PENALTY_RADIUS * (scale - 1) ** 2
         at = int(np.argmax(score))
-        return _Circle(float(right[at]), float(down[at]), float(scale[at]), float(step[at]))
+        weaker = min(float(left_side[at]), float(right_side[at])) if seen[:, at].min() >= FEWEST_SEEN else None
+        return _Circle(float(right[at]), float(down[at]), float(scale[at]), float(step[at]), weaker)
 
-    def _steps(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Numbers:
-        """Return the mean brightness step, outside minus inside, on both sides of each circle, (2, circles)."""
+    def _steps(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> tuple[_Numbers, NDArray[np.intp]]:
+        """Return the mean brightness step, outside minus inside, on both sides of each circle, (2, circles).
+
+        The second value is how many samples of each side lie between the lids.
+        """
         centre = np.stack([self.iris[0] + right * self.radius, self.iris[1] + down * self.radius])
         places = centre[:, None, None, :, None] + _OFFSETS * (scale * self.radius)[:, None]
         open_ = _between(self.lids, places[:, 0])
         outside, inside = _at(self.luma, places)
         step = np.minimum(np.maximum(outside - inside, -STEP_MOST), STEP_MOST)
         # A mostly covered side counts as flat, not as unknown: otherwise circles behind the lids would win.
-        return np.asarray((step * open_).sum(axis=2) / np.maximum(open_.sum(axis=2), 4), np.float64)
+        seen = open_.sum(axis=2)
+        return np.asarray((step * open_).sum(axis=2) / np.maximum(seen, 4), np.float64), seen
 
 
 def _between(lids: tuple[_Numbers, ...], places: _Numbers) -> NDArray[np.bool_]:

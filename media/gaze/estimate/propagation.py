@@ -18,13 +18,19 @@ def moved(estimate: GazeEstimate, by: Similarity) -> GazeEstimate:
 
 
 def _moved_eye(eye: Eye, by: Similarity) -> Eye:
-    return Eye(by.points(eye.upper), by.points(eye.lower), by.points(eye.iris), eye.iris_radius * by.scale)
+    return replace(
+        eye,
+        upper=by.points(eye.upper),
+        lower=by.points(eye.lower),
+        iris=by.points(eye.iris),
+        iris_radius=eye.iris_radius * by.scale,
+    )
 
 
 def with_irises(estimate: GazeEstimate, found: tuple[Eye, Eye]) -> GazeEstimate:
     """Return an estimate with the irises of other eyes in the same place."""
     left, right = (
-        replace(eye, iris=other.iris, iris_radius=other.iris_radius)
+        replace(eye, iris=other.iris, iris_radius=other.iris_radius, limbus_step=other.limbus_step)
         for eye, other in zip(estimate.eyes, found, strict=True)
     )
     outlines = _outline(estimate.outlines[0], left), _outline(estimate.outlines[1], right)
