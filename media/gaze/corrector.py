@@ -18,7 +18,7 @@ from media.gaze.draw import bounds
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
 from media.gaze.estimate.interpolation import interpolate
-from media.gaze.estimate.measure import GazeEstimate, estimate
+from media.gaze.estimate.measure import GazeEstimate, Lids, estimate
 from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
 from media.gaze.estimate.visibility import EyeVisibility
 from media.gaze.face.faces import Face, FaceTracker
@@ -78,6 +78,7 @@ class Corrector:
         intensity: 0 to 1, scales every correction; 0 passes frames through untouched.
         zero: measured gaze of the main speaker when looking into the lens, yaw and pitch in degrees; (0, 0) for others.
         usual_opening: of the main speaker's eyes, as a share of their width; None when unknown.
+        usual_lids: of the main speaker; None when unknown.
         policy: thresholds of the decision.
         gain: movement of the iris for a degree of gaze against the eyeball's geometry, sideways and vertical.
         on_result: called in the order of the frames, once for each face in a frame, once for a frame without any.
@@ -90,6 +91,7 @@ class Corrector:
     intensity: float = 0.8
     zero: tuple[float, float] = (0.0, 0.0)
     usual_opening: float | None = None
+    usual_lids: Lids | None = None
     policy: Policy = field(default_factory=Policy)
     gain: tuple[float, float] = (YAW_GAIN, PITCH_GAIN)
     on_result: Callable[[FrameResult], None] = lambda _: None
@@ -164,9 +166,12 @@ class Corrector:
             self._tracks.setdefault(number, _Track(is_main=rank == 0))
             if obstruction := self._obstruction(slot, face):
                 slot.failure = obstruction
-            elif (found := estimate(face, self.head, slot.picture.y)) is not None:
+            elif (found := self._estimated(face, slot.picture)) is not None:
                 slot.estimates[number] = found
                 self._note(slot, rank, number, found)
+
+    def _estimated(self, face: Face, picture: Planes) -> GazeEstimate | None:
+        return estimate(face, self.head, picture.y, self.usual_lids if self._tracks[face.track].is_main else None)
 
     def _obstruction(self, slot: Slot, face: Face) -> Reason | None:
         return self._tracks[face.track].visibility.obstruction(slot.picture.y, face)
@@ -287,7 +292,7 @@ class Corrector:
             found = self.finder.redetect(slot.picture, face)
         except EngineFailed:
             found = None
-        seen = None if found is None else estimate(found, self.head, slot.picture.y)
+        seen = None if found is None else self._estimated(found, slot.picture)
         self.timing.landmarks += time.thread_time() - began
         zero = self._zero_of(face.track)
         return None if seen is None else (seen.gaze_deg[0] - zero[0], seen.gaze_deg[1] - zero[1])

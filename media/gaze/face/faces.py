@@ -25,6 +25,10 @@ SHAPES = {
     "eyeLookOutRight": 16,
     "eyeLookUpLeft": 17,
     "eyeLookUpRight": 18,
+    "eyeSquintLeft": 19,
+    "eyeSquintRight": 20,
+    "mouthSmileLeft": 44,
+    "mouthSmileRight": 45,
 }
 
 
@@ -33,7 +37,7 @@ class Face:
     """One face in one frame."""
 
     points: NDArray[np.float32]  # (478, 2) x right, y down, in pixels; a pixel's centre is at +0.5
-    blendshapes: dict[str, float]  # the ten of SHAPES, 0 to 1
+    blendshapes: dict[str, float]  # those of SHAPES, 0 to 1
     track: int = 0  # number of the track: the same for the same person from frame to frame
 
 

@@ -1,6 +1,7 @@
 """Where "into the lens" lies for a speaker, found among measurements."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from media.gaze import calibration
 from media.gaze.calibration import Calibration
-from media.gaze.estimate.measure import GazeEstimate
+from media.gaze.estimate.measure import GazeEstimate, Lids
 from tests.media.gaze.synthetic import CLIPS, NoFaces, an_estimate
 
 
@@ -85,9 +86,18 @@ def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
     assert noisy.dead_zone_deg[0] > 3.5
 
 
+def test_lids_are_usual_as_those_of_open_eyes_are() -> None:
+    """In the median: of somebody who laughs now and then, the usual lids are those without a laugh."""
+    kinds = [(Lids(0.11, -0.2), 0.3, 40), (Lids(0.04, 0.3), 0.25, 10), (Lids(-0.05, -0.6), 0.08, 60)]
+    looks = [replace(an_estimate(opening=opening), lids=lids) for lids, opening, count in kinds for _ in range(count)]
+    found = calibration.from_estimates(looks)
+    assert found is not None
+    assert Lids(0.11, -0.2) == found.usual_lids
+
+
 def test_a_zero_survives_its_journey_as_json() -> None:
-    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1)
-    assert whole == Calibration.from_json(whole.to_json())
+    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, Lids(0.11, -0.2))
+    assert whole == Calibration.from_json(json.loads(json.dumps(whole.to_json())))
 
 
 def test_a_plan_that_was_stored_earlier_is_read() -> None:
@@ -99,7 +109,16 @@ def test_a_plan_that_was_stored_earlier_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"source": "guessed"}, {"yaw_deg": 90}, {"usual_opening": 0}, {"pitch_deg": "north"}, {"spread_deg": -1}]
+    "change",
+    [
+        {"source": "guessed"},
+        {"yaw_deg": 90},
+        {"usual_opening": 0},
+        {"pitch_deg": "north"},
+        {"spread_deg": -1},
+        {"usual_lids": {"height": 5, "squint": 0}},
+        {"usual_lids": {"height": 0.1}},
+    ],
 )
 def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:
     with pytest.raises((ValueError, KeyError)):

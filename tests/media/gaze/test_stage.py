@@ -14,7 +14,7 @@ from media.frames import Planes
 from media.gaze import calibration
 from media.gaze.__main__ import parser
 from media.gaze.corrector import Corrector
-from media.gaze.estimate.measure import estimate
+from media.gaze.estimate.measure import estimate, eye_of
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
 from media.gaze.policy import Policy
@@ -186,6 +186,38 @@ def _moved_deg(judge: Landmarker, head: Head, before: Planes, after: Planes) -> 
     assert looks[0] is not None
     assert looks[1] is not None
     return float(np.hypot(*np.subtract(looks[0].gaze_deg, looks[1].gaze_deg)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the real recordings are not at hand")
+@pytest.mark.parametrize(
+    ("clip", "first", "last"), [("05_woman_head_turns_blinks", 258, 273), ("07_woman_side_glances", 114, 122)]
+)
+def test_eyes_that_frown_or_squint_are_not_opened(clip: str, first: int, last: int, head: Head) -> None:
+    """One frowns while her head is turned aside, the other narrows her eyes."""
+    path = CLIPS / f"{clip}.mp4"
+    found = calibration.calibrate(path)
+    assert found is not None
+    shown = islice(FrameReader(path, inspect(path).timeline.grid()), max(0, first - 60), last + 20)
+    frames = {frame.index: copied(frame) for frame in shown}
+    with Landmarker() as finder, Landmarker() as judge:
+        stage = Corrector(
+            finder,
+            head,
+            intensity=1.0,
+            zero=found.zero_deg,
+            policy=Policy(dead_zone_deg=found.dead_zone_deg),
+            usual_opening=found.usual_opening,
+            usual_lids=found.usual_lids,
+        )
+        out = {frame.index: frame for frame in corrected(stage, map(copied, frames.values()))}
+        opened = [_opening(judge, out[at]) - _opening(judge, frames[at]) for at in range(first, last + 1)]
+    assert max(opened) < 0.12 * found.usual_opening
+
+
+def _opening(judge: Landmarker, frame: Planes) -> float:
+    face = judge.find(frame)[0]
+    return max(eye_of(face.points, side).opening for side in (0, 1))
 
 
 @pytest.mark.slow
