@@ -23,9 +23,10 @@ BEHIND_EDGE = (
     0.012  # the iris ends this far below the line of the lower lid, which lies a little inside of the visible edge
 )
 FILL_INSET = 0.02  # the last row that fills in the iris, further inside than the first one that is drawn
-# Radii from the iris' middle column up to which the covered part is filled in from ever further aside, for a slant of
-# the lower lid below the iris, and at least and at most. Without, both sides met in a step below a slanting lid.
-ASIDE_PER_SLANT, ASIDE = 1.5, (0.1, 0.5)
+# Radii from the iris' middle column up to which the covered part is filled in from both sides, for a slant of the lower
+# lid below the iris, and at least and at most. Without, both sides met in a step below a slanting lid. Filled in from
+# the row above, the pupil would go on down to the edge, and the iris end in a point.
+BOTH_PER_SLANT, BOTH = 1.5, (0.2, 0.5)
 STRETCHED = (1.5, 2.6)  # times its old width: a side's sclera is drawn from itself … from the other side
 FILLED_SHORTER = 0.08  # radii by which the filled part of the iris ends earlier
 MIDDLE, RIM = 0.65, 0.85  # radii: up to here is the iris' middle … from here is its rim
@@ -42,7 +43,9 @@ class EyeballLayers:
     trust: tuple[float, float]  # weight of the sclera of each side, left and right, 0 to 1
     corner: Grid  # 0 in the middle to 1 at the eye corners, whose flesh and lashes are never borrowed
     iris: tuple[Grid, Grid]  # the visible iris
-    filled: tuple[Grid, Grid]  # the iris that a lid covered, from the same ring further up or down
+    filled: tuple[Grid, Grid]  # the iris that a lid covered, from the same ring further up or down, on the same side
+    filled_over: tuple[Grid, Grid]  # the same, from the other side
+    over_share: Grid  # of the other side: half in the middle column, none further aside
     filled_share: Grid
     iris_share: Grid  # 1 within the iris, 0 on the sclera
     rim: Grid  # 1 at the iris' rim, 0 in its middle, where wide lights may be brighter than the sclera
@@ -132,7 +135,7 @@ def _opening(moved: EyeMovement, x: Grid) -> tuple[Grid, Grid]:
 
 def _iris(
     moved: EyeMovement, grid: PixelGrid, lids: LidMaps
-) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid, Grid]:
+) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid, Grid, Grid]:
     """Move the iris as a rigid disc; where a lid covered it, fill each ring from its visible part."""
     radius = np.float32(moved.outline.radius)
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
@@ -144,7 +147,8 @@ def _iris(
     depth = np.minimum(seen_y - top, bottom - seen_y)
     feather = np.float32(moved.feather)
     hidden = 1 - clamp(depth / feather + np.float32(0.5), 0, 1)
-    along, row = _on_ring(moved, dx, dy)
+    near = np.copysign(np.float32(1), dx)
+    filled, over = (_on_ring(moved, side, dx, dy) for side in (near, -near))
     distance = np.sqrt(dx * dx + dy * dy) / radius
     # The filled part ends earlier: it would bring along the brighter sclera of the side.
     rim_from, rim_to = RIM_FROM + SOFTER_FROM * moved.edge.softer, RIM_TO + SOFTER_TO * moved.edge.softer
@@ -152,11 +156,12 @@ def _iris(
     shown = clamp((end - distance) / np.float32(rim_to - rim_from), 0, 1)
     edge = lids.lower + np.float32(BEHIND_EDGE)
     above_edge = clamp((edge - grid.y) / feather + np.float32(0.5), 0, 1)
-    inside_y = clamp(seen_y, top, bottom)
-    aside = np.minimum(np.abs(dx) / (np.float32(_aside(moved)) * radius), np.float32(1))
+    over_share = np.float32(0.5) - np.minimum(np.abs(dx) / np.float32(2 * _both(moved) * radius), np.float32(0.5))
     return (
-        grid.maps(seen_x - grid.x, inside_y - grid.y),
-        grid.maps(seen_x + aside * (along - dx) - grid.x, inside_y + aside * (old_y + row - inside_y) - grid.y),
+        grid.maps(seen_x - grid.x, clamp(seen_y, top, bottom) - grid.y),
+        grid.maps(old_x + filled[0] - grid.x, old_y + filled[1] - grid.y),
+        grid.maps(old_x + over[0] - grid.x, old_y + over[1] - grid.y),
+        over_share,
         hidden,
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
         clamp((distance - np.float32(MIDDLE)) / np.float32(RIM - MIDDLE), 0, 1),
@@ -168,25 +173,31 @@ def _lid_edge(moved: EyeMovement) -> np.float32:
     return np.float32(EDGE + SOFT_EDGE * (moved.feather - FEATHER))
 
 
-def _aside(moved: EyeMovement) -> float:
-    """Return up to how many radii from its middle column the iris is filled in from ever further aside."""
+def _both(moved: EyeMovement) -> float:
+    """Return up to how many radii from its middle column the iris is filled in from both sides."""
     reach = moved.outline.radius / 2
     ends = height(moved.outline.lower, np.float32(moved.outline.iris[0]) + np.array([-reach, reach], np.float32))
-    least, most = ASIDE
-    return min(max(ASIDE_PER_SLANT * abs(float(ends[1] - ends[0])) / (2 * reach), least), most)
+    least, most = BOTH
+    return min(max(BOTH_PER_SLANT * abs(float(ends[1] - ends[0])) / (2 * reach), least), most)
 
 
-def _on_ring(moved: EyeMovement, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
+def _on_ring(moved: EyeMovement, side: Grid, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
     """Return the closest visible position on each pixel's own ring, so that the rim stays round and soft.
 
     Moves to the nearest visible row and along it to the ring; the lid may be at another height there, so this repeats.
+
+    Args:
+        moved: the movement.
+        side: of the iris on which the position lies: −1 left, 1 right.
+        dx: of each pixel from the moved iris' centre.
+        dy: down.
     """
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
     square = dx * dx + dy * dy
-    along, row = dx, dy
+    along, row = side * np.abs(dx), dy
     inset, lid_edge = np.float32(FILL_INSET), _lid_edge(moved)
     for _ in range(3):
         top, bottom = _opening(moved, along + old_x)
         row = clamp(row, top + inset - old_y, bottom - lid_edge - inset - old_y)
-        along = np.copysign(np.sqrt(np.maximum(square - row * row, 0)), dx)
+        along = side * np.sqrt(np.maximum(square - row * row, 0))
     return along, row

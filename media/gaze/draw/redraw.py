@@ -140,7 +140,10 @@ def _layered(
     shade: Grid | None,
 ) -> Grids:
     sclera = _mix(_sample(patches, layers.left_sclera), _sample(patches, layers.right_sclera), layers.right_share)
-    iris = _mix(_sample(without_glints, layers.iris), _sample(without_glints, layers.filled), layers.filled_share)
+    filled = _mix(
+        _sample(without_glints, layers.filled), _sample(without_glints, layers.filled_over), layers.over_share
+    )
+    iris = _mix(_sample(without_glints, layers.iris), filled, layers.filled_share)
     if shade is not None:  # darker, and less saturated by the same factor
         sclera += (1 - shade) * (np.float32(0 if subsampling == 1 else GREY) - sclera)
     if subsampling == 1:
@@ -194,6 +197,8 @@ def _halve_layers(layers: EyeballLayers) -> EyeballLayers:
         corner=layers.corner,  # is not drawn
         iris=_halve_map(layers.iris),
         filled=_halve_map(layers.filled),
+        filled_over=_halve_map(layers.filled_over),
+        over_share=_halve_mask(layers.over_share),
         filled_share=_halve_mask(layers.filled_share),
         iris_share=_halve_mask(layers.iris_share),
         rim=_halve_mask(layers.rim),

@@ -13,7 +13,7 @@ from media.gaze.draw.redraw import redraw
 from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.draw.warp import eye_box
 from media.gaze.estimate.geometry import Box, Outline, height
-from tests.media.gaze.draw.painted import LIGHT, PUPIL, SCLERA, PaintedEye
+from tests.media.gaze.draw.painted import IRIS, LIGHT, PUPIL, SCLERA, PaintedEye
 from tests.media.gaze.synthetic import copied
 
 WAYS = ((0.0, -6.0), (-6.0, 0.0), (5.0, -4.0))
@@ -49,6 +49,33 @@ def test_pupil_and_wide_lights_move_as_one_piece(light: str, way: tuple[float, f
     places = [(way[0] + x, way[1] + y) for x in (-1, 0, 1) for y in (-1, 0, 1, 2, 3)]
     apart = min(np.abs(disc(before.y, painted, (0, 0)) - disc(after.y, painted, to)).mean() for to in places)
     assert apart <= 6.0
+
+
+@pytest.mark.parametrize("softness_px", [1.6, 3.0, 4.5])
+@pytest.mark.parametrize(("iris_y", "opening"), [(-0.06, 0.34), (-0.03, 0.42), (-0.04, 0.42)])
+@pytest.mark.parametrize("lift_px", [8.0, 11.0])
+def test_an_iris_whose_lower_end_was_covered_ends_round(
+    softness_px: float, iris_y: float, opening: float, lift_px: float
+) -> None:
+    """In soft pictures its middle column went on down by up to half a radius: it looked like a drop or a heart."""
+    painted = PaintedEye(PaintedEye.of(width=100.0, iris_y=iris_y, opening=opening).eye, softness_px)
+    _, after = redrawn(painted, (0.0, -lift_px))
+    shift = EyeMovement.of(painted.outline, (0.0, -lift_px / painted.eye.width)).iris_shift
+    centre = painted.eye.iris + np.array(shift) * painted.eye.width
+    radius = painted.eye.iris_radius
+    beyond = {aside: _end_of_iris(after.y, centre, aside * radius) / radius for aside in (-0.3, 0.0, 0.3)}
+    circle = {aside: float(np.sqrt(1 - aside**2)) for aside in beyond}
+    left, middle, right = (beyond[aside] - circle[aside] for aside in beyond)
+    assert middle < max(left, right) + 0.04
+
+
+def _end_of_iris(luma: NDArray[np.uint8], centre: NDArray[np.float64], aside: float) -> float:
+    """Return how far below its centre an iris ends in a column, in pixels: at half of the step to the sclera."""
+    column = luma[round(centre[1] - 0.5) :, round(centre[0] + aside - 0.5)].astype(float)
+    first = int((column > (IRIS + SCLERA) / 2).argmax())
+    rise = column[first] - column[first - 1]
+    row = round(centre[1] - 0.5) + first - (column[first] - (IRIS + SCLERA) / 2) / rise
+    return float(row + 0.5 - centre[1])
 
 
 def test_one_lamp_moves_half_as_far_still() -> None:
