@@ -17,7 +17,7 @@ from media.container.opening import open_upload, select_video
 from media.frames import Planes
 from media.gaze import zero
 from media.gaze.errors import EngineFailed, GazeError
-from media.gaze.estimate.measure import GazeEstimate, Lids, estimate
+from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.face import model
 from media.gaze.face.faces import FaceTracker, Mode
 from media.gaze.face.landmarks import Landmarker
@@ -45,7 +45,7 @@ class Calibration:
     source: Literal["seen", "anatomy"]  # measured where the eyes rest, or assumed from the average head
     samples: int  # estimates
     spread_deg: float = 0.0  # distance of estimates from the zero while the eyes rest in the lens; 0 if they never do
-    usual_lids: Lids | None = None  # of open eyes, in the median; None in a plan of an earlier version
+    usual_squint: float | None = None  # of open eyes, in the median; None in a plan of an earlier version
 
     @property
     def dead_zone_deg(self) -> tuple[float, float]:
@@ -83,23 +83,17 @@ class Calibration:
             source=source,
             samples=int(fields["samples"]),
             spread_deg=float(fields["spread_deg"]),
-            usual_lids=_lids(fields.get("usual_lids")),
+            usual_squint=None if fields.get("usual_squint") is None else float(fields["usual_squint"]),
         )
         if not (
             abs(calibration.yaw_deg) <= 45
             and abs(calibration.pitch_deg) <= 45
             and 0 < calibration.usual_opening < 1
             and 0 <= calibration.spread_deg < 10
+            and abs(calibration.usual_squint or 0.0) < 2
         ):
             raise ValueError(f"not a calibration: {fields}")
         return calibration
-
-
-def _lids(fields: dict[str, Any] | None) -> Lids | None:  # Any: JSON
-    lids = None if fields is None else Lids(float(fields["height"]), float(fields["squint"]))
-    if lids is not None and not (abs(lids.height) < 1 and abs(lids.squint) <= 2):
-        raise ValueError(f"not a calibration's lids: {fields}")
-    return lids
 
 
 def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None = None) -> Calibration | None:
@@ -166,15 +160,8 @@ def from_estimates(
     )
     yaw, pitch = (round(angle, 2) + 0.0 for angle in found.gaze_deg)  # no -0.0
     source: Literal["seen", "anatomy"] = "seen" if found.is_seen else "anatomy"
-    spread = round(found.spread_deg, 2)
-    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), spread, _usual_lids(telling))
-
-
-def _usual_lids(estimates: Sequence[GazeEstimate]) -> Lids | None:
-    lids = [one.lids for one in estimates if one.lids is not None]
-    if not lids:
-        return None
-    return Lids(round(median(one.height for one in lids), 4), round(median(one.squint for one in lids), 4))
+    spread, squint = round(found.spread_deg, 2), round(median(one.squint for one in telling), 4) if telling else None
+    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), spread, squint)
 
 
 def _is_telling(one: GazeEstimate, usual: float) -> bool:

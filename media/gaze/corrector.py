@@ -18,7 +18,7 @@ from media.gaze.draw import bounds
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
 from media.gaze.estimate.interpolation import interpolate
-from media.gaze.estimate.measure import GazeEstimate, Lids, estimate
+from media.gaze.estimate.measure import GazeEstimate, estimate, without_squint
 from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
 from media.gaze.estimate.visibility import EyeVisibility
 from media.gaze.face.faces import Face, FaceTracker
@@ -78,7 +78,7 @@ class Corrector:
         intensity: 0 to 1, scales every correction; 0 passes frames through untouched.
         zero: measured gaze of the main speaker when looking into the lens, yaw and pitch in degrees; (0, 0) for others.
         usual_opening: of the main speaker's eyes, as a share of their width; None when unknown.
-        usual_lids: of the main speaker; None when unknown.
+        usual_squint: of the main speaker, see `without_squint`; None when unknown.
         policy: thresholds of the decision.
         gain: movement of the iris for a degree of gaze against the eyeball's geometry, sideways and vertical.
         on_result: called in the order of the frames, once for each face in a frame, once for a frame without any.
@@ -91,7 +91,7 @@ class Corrector:
     intensity: float = 0.8
     zero: tuple[float, float] = (0.0, 0.0)
     usual_opening: float | None = None
-    usual_lids: Lids | None = None
+    usual_squint: float | None = None
     policy: Policy = field(default_factory=Policy)
     gain: tuple[float, float] = (YAW_GAIN, PITCH_GAIN)
     on_result: Callable[[FrameResult], None] = lambda _: None
@@ -171,7 +171,10 @@ class Corrector:
                 self._note(slot, rank, number, found)
 
     def _estimated(self, face: Face, picture: Planes) -> GazeEstimate | None:
-        return estimate(face, self.head, picture.y, self.usual_lids if self._tracks[face.track].is_main else None)
+        found = estimate(face, self.head, picture.y)
+        if found is None or self.usual_squint is None or not self._tracks[face.track].is_main:
+            return found
+        return without_squint(found, self.usual_squint, self.zero[1])
 
     def _obstruction(self, slot: Slot, face: Face) -> Reason | None:
         return self._tracks[face.track].visibility.obstruction(slot.picture.y, face)

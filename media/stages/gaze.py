@@ -124,7 +124,7 @@ def _corrected(
         zero=found.zero_deg if found else (0.0, 0.0),
         policy=Policy(dead_zone_deg=found.dead_zone_deg) if found else Policy(),
         usual_opening=found.usual_opening if found else None,
-        usual_lids=found.usual_lids if found else None,
+        usual_squint=found.usual_squint if found else None,
         budget=_budget(options, span, pace.elapsed_s),
         on_result=report.add,
         observer=preview if options.preview else None,

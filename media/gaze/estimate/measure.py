@@ -4,7 +4,7 @@ Nothing is smoothed or decided here. Angles in degrees, yaw + to the picture's r
 from the eye to the camera; (0, 0) is into the lens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,23 +78,10 @@ LIDS_FROM_NETWORK_DEG, LIDS_FOR_NETWORK_BELOW, MOST_BELOW_DEG = -3.5, 1.7, 8.0
 DEEP_DEG, DEEPER = -22.0, 0.6
 # Eyes that squint, frown or laugh close their lids, too, and were opened to the lens. Neither the network nor the iris'
 # height tells them from lowered eyes, but blendshapes do: squinting and a share of smiling, less looking down, all over
-# the speaker's usual value. In a squint, a frown and a laugh of three people this is 0.33, 0.50 and 0.28 in the median,
-# in 17 people's looks down −0.7 to 0.05 (2026-11-30). From the second figure on, lids count as being where they usually
-# are. Somebody who always laughs is not told apart.
-SQUINT, SMILE_SHARE = (0.1, 0.3), 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Lids:
-    """The lids of one face, mean of both eyes: in one frame, or as they usually are while the eyes are open."""
-
-    height: float  # of the upper lid plus that of the lower lid over the line of the corners, in eye widths; about 0.1
-    squint: float  # −1 to 1.3, by blendshapes: how far the eyes squint or laugh, less how far they look down
-
-    def without_squint(self, usual: "Lids") -> "Lids":
-        """Return the lids as they would be if the eyes did not squint."""
-        share = 1 - fade(self.squint - usual.squint, SQUINT)
-        return Lids(self.height + share * max(usual.height - self.height, 0.0), self.squint)
+# the speaker's usual value. In a squint, a frown and a laugh of three people this is 0.35 to 0.47 in the mean; of the
+# frames in which four people read, it changes none (2026-11-30). From the second figure on, the eyes count as not
+# lowered. Somebody who always laughs is not told apart.
+SQUINT, SMILE_SHARE = (0.1, 0.3), 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +97,7 @@ class GazeEstimate:
     opening: float  # share of the width, mean weighted by width: the far eye of a turned head counts less
     narrower: float  # opening of the less open eye
     wider: float  # of the other one
-    lids: Lids | None = None  # as measured; None where the frame was not
+    squint: float = 0.0  # −1 to 1.6, by blendshapes: how far the eyes squint or laugh, less how far they look down
 
     @classmethod
     def of(
@@ -119,7 +106,7 @@ class GazeEstimate:
         gaze_deg: tuple[float, float],
         head_deg: tuple[float, float],
         radius_px: float,
-        lids: Lids | None = None,
+        squint: float = 0.0,
     ) -> "GazeEstimate":
         """Build an estimate and compute what follows from the landmarks, as filters need it many times."""
         left, right = eyes
@@ -134,18 +121,17 @@ class GazeEstimate:
             opening=(openings[0] * widths[0] + openings[1] * widths[1]) / max(sum(widths), 1e-6),
             narrower=min(openings),
             wider=max(openings),
-            lids=lids,
+            squint=squint,
         )
 
 
-def estimate(face: Face, head: Head, luma: NDArray[np.uint8], usual_lids: Lids | None = None) -> GazeEstimate | None:
+def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | None:
     """Estimate the gaze of one face.
 
     Args:
         face: landmarks in pixels of the frame.
         head: the model's average head.
         luma: (H, W), of the frame.
-        usual_lids: of this speaker, by which a squint is told from a look down; None while unknown.
 
     Returns:
         None when no head pose fits the landmarks.
@@ -154,21 +140,31 @@ def estimate(face: Face, head: Head, luma: NDArray[np.uint8], usual_lids: Lids |
     if pose is None:
         return None
     eyes = limbus.refine(luma, (eye_of(face.points, 0), eye_of(face.points, 1)))
-    lids = Lids(float(np.mean([_lids_height(eye) for eye in eyes])), _squint(face.blendshapes))
-    without = lids if usual_lids is None else lids.without_squint(usual_lids)
-    gaze = ring_light.gaze_deg(luma, eyes) or _gaze(face, eyes, without.height, luma, pose, head)
+    gaze = ring_light.gaze_deg(luma, eyes) or _gaze(face, eyes, luma, pose, head)
     radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_corners_middle(0, head))
-    return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius, lids)
+    return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius, _squint(face.blendshapes))
 
 
-def _gaze(
-    face: Face, eyes: tuple[Eye, Eye], lids_height: float, luma: NDArray[np.uint8], pose: Pose, head: Head
-) -> tuple[float, float]:
+def without_squint(estimate: GazeEstimate, usual_squint: float, lens_pitch_deg: float) -> GazeEstimate:
+    """Return the estimate with eyes that squint not lowered by it.
+
+    Args:
+        estimate: as measured.
+        usual_squint: of this speaker's open eyes.
+        lens_pitch_deg: measured pitch of this speaker when looking into the lens.
+    """
+    yaw, pitch = estimate.gaze_deg
+    share = 1 - fade(estimate.squint - usual_squint, SQUINT)
+    return replace(estimate, gaze_deg=(yaw, pitch + share * max(lens_pitch_deg - pitch, 0.0)))
+
+
+def _gaze(face: Face, eyes: tuple[Eye, Eye], luma: NDArray[np.uint8], pose: Pose, head: Head) -> tuple[float, float]:
     by_iris = float(np.mean([_yaw_by_iris(eye, side, pose, head) for side, eye in enumerate(eyes)]))
     head_deg = pose.angles_deg()
     by_shape = _yaw_by_shape(face.blendshapes, head_deg[0])
     network_yaw, network_pitch = eye_network.gaze_deg(luma, eyes, head_deg)
-    pitch = pitch_deg(network_pitch, lids_height, head_deg[1])
+    lids = float(np.mean([_lids_height(eye) for eye in eyes]))
+    pitch = pitch_deg(network_pitch, lids, head_deg[1])
     return yaw_deg(by_iris, by_shape, network_yaw, head_yaw_deg=head_deg[0], gaze_pitch_deg=pitch), pitch
 
 
@@ -192,7 +188,8 @@ def pitch_deg(by_network: float, lids_height: float, head_pitch_deg: float) -> f
 
     Args:
         by_network: degrees, by the pictures of the eyes.
-        lids_height: see `Lids`; less when the eyes are lowered.
+        lids_height: height of the upper lid plus that of the lower lid over the line of the corners, in eye widths,
+            mean of both eyes; about 0.1, less when the eyes are lowered.
         head_pitch_deg: of the head.
     """
     usual = max(by_network, 0.0) + LIDS_FOR_NETWORK_BELOW * min(by_network, 0.0) + LIDS_FROM_NETWORK_DEG

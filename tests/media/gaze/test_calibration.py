@@ -9,7 +9,7 @@ import pytest
 
 from media.gaze import calibration
 from media.gaze.calibration import Calibration
-from media.gaze.estimate.measure import GazeEstimate, Lids
+from media.gaze.estimate.measure import GazeEstimate
 from tests.media.gaze.synthetic import CLIPS, NoFaces, an_estimate
 
 
@@ -86,17 +86,19 @@ def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
     assert noisy.dead_zone_deg[0] > 3.5
 
 
-def test_lids_are_usual_as_those_of_open_eyes_are() -> None:
-    """In the median: of somebody who laughs now and then, the usual lids are those without a laugh."""
-    kinds = [(Lids(0.11, -0.2), 0.3, 40), (Lids(0.04, 0.3), 0.25, 10), (Lids(-0.05, -0.6), 0.08, 60)]
-    looks = [replace(an_estimate(opening=opening), lids=lids) for lids, opening, count in kinds for _ in range(count)]
+def test_a_squint_is_usual_as_that_of_open_eyes_is() -> None:
+    """In the median: of somebody who laughs now and then, it is that without a laugh."""
+    kinds = [(-0.2, 0.3, 40), (0.3, 0.25, 10), (-0.6, 0.08, 60)]
+    looks = [
+        replace(an_estimate(opening=opening), squint=squint) for squint, opening, count in kinds for _ in range(count)
+    ]
     found = calibration.from_estimates(looks)
     assert found is not None
-    assert Lids(0.11, -0.2) == found.usual_lids
+    assert found.usual_squint == -0.2
 
 
 def test_a_zero_survives_its_journey_as_json() -> None:
-    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, Lids(0.11, -0.2))
+    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, -0.2)
     assert whole == Calibration.from_json(json.loads(json.dumps(whole.to_json())))
 
 
@@ -116,8 +118,8 @@ def test_a_plan_that_was_stored_earlier_is_read() -> None:
         {"usual_opening": 0},
         {"pitch_deg": "north"},
         {"spread_deg": -1},
-        {"usual_lids": {"height": 5, "squint": 0}},
-        {"usual_lids": {"height": 0.1}},
+        {"usual_squint": 5},
+        {"usual_squint": "much"},
     ],
 )
 def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:
