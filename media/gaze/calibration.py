@@ -17,7 +17,7 @@ from media.container.opening import open_upload, select_video
 from media.frames import Planes
 from media.gaze import zero
 from media.gaze.errors import EngineFailed, GazeError
-from media.gaze.estimate.measure import GazeEstimate, estimate
+from media.gaze.estimate.measure import GazeEstimate, estimate, without_bias
 from media.gaze.face import model
 from media.gaze.face.faces import FaceTracker, Mode
 from media.gaze.face.landmarks import Landmarker
@@ -27,6 +27,7 @@ from media.picture.colour_tags import ColourTags
 SAMPLES = 60
 FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are decoded, too
 FEWEST_FACES = 6  # with fewer estimates nothing is known about the speaker
+FEWEST_LIT = 5  # estimates with a ring light; fewer may be reflections of something else
 USUAL_PERCENTILE = 65  # of the openings: some people close their eyes for half of a talk
 FIRST_FRAMES_APART_S = 0.15
 OPEN_SHARE = 0.65  # of the usual opening; estimates with lids further down are ignored
@@ -46,6 +47,7 @@ class Calibration:
     samples: int  # estimates
     spread_deg: float = 0.0  # distance of estimates from the zero while the eyes rest in the lens; 0 if they never do
     usual_squint: float | None = None  # of open eyes, in the median; None in a plan of an earlier version
+    bias_deg: tuple[float, float] = (0.0, 0.0)  # of the measurement, where a ring light shows it; yaw and pitch
 
     @property
     def dead_zone_deg(self) -> tuple[float, float]:
@@ -84,6 +86,7 @@ class Calibration:
             samples=int(fields["samples"]),
             spread_deg=float(fields["spread_deg"]),
             usual_squint=None if fields.get("usual_squint") is None else float(fields["usual_squint"]),
+            bias_deg=_pair(fields.get("bias_deg", (0.0, 0.0))),
         )
         if not (
             abs(calibration.yaw_deg) <= 45
@@ -91,9 +94,15 @@ class Calibration:
             and 0 < calibration.usual_opening < 1
             and 0 <= calibration.spread_deg < 10
             and abs(calibration.usual_squint or 0.0) < 2
+            and max(abs(angle) for angle in calibration.bias_deg) <= 60
         ):
             raise ValueError(f"not a calibration: {fields}")
         return calibration
+
+
+def _pair(values: Sequence[float]) -> tuple[float, float]:
+    first, second = values
+    return float(first), float(second)
 
 
 def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None = None) -> Calibration | None:
@@ -154,14 +163,27 @@ def from_estimates(
         return None
     usual = float(np.percentile([one.narrower for one in estimates], USUAL_PERCENTILE))
     telling = [one for one in estimates if _is_telling(one, usual)]
+    bias = _bias_deg(telling)
     found = zero.find(
-        [zero.Sample(one.gaze_deg) for one in telling],
-        [(time_s, zero.Sample(one.gaze_deg)) for time_s, one in beginning if _is_telling(one, usual)],
+        [zero.Sample(without_bias(one, bias).gaze_deg) for one in telling],
+        [
+            (time_s, zero.Sample(without_bias(one, bias).gaze_deg))
+            for time_s, one in beginning
+            if _is_telling(one, usual)
+        ],
     )
     yaw, pitch = (round(angle, 2) + 0.0 for angle in found.gaze_deg)  # no -0.0
     source: Literal["seen", "anatomy"] = "seen" if found.is_seen else "anatomy"
     spread, squint = round(found.spread_deg, 2), round(median(one.squint for one in telling), 4) if telling else None
-    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), spread, squint)
+    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), spread, squint, bias)
+
+
+def _bias_deg(estimates: Sequence[GazeEstimate]) -> tuple[float, float]:
+    """Return the bias that a ring light shows, yaw and pitch; (0, 0) without one, where the zero contains the bias."""
+    apart = [one.apart_deg for one in estimates if one.apart_deg is not None]
+    if len(apart) < FEWEST_LIT:
+        return 0.0, 0.0
+    return round(median(yaw for yaw, _ in apart), 2), round(median(pitch for _, pitch in apart), 2)
 
 
 def _is_telling(one: GazeEstimate, usual: float) -> bool:

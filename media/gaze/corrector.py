@@ -18,7 +18,7 @@ from media.gaze.draw import bounds
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
 from media.gaze.estimate.interpolation import interpolate
-from media.gaze.estimate.measure import GazeEstimate, estimate, without_squint
+from media.gaze.estimate.measure import GazeEstimate, estimate, without_bias, without_squint
 from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
 from media.gaze.estimate.visibility import EyeVisibility
 from media.gaze.face.faces import Face, FaceTracker
@@ -79,6 +79,7 @@ class Corrector:
         zero: measured gaze of the main speaker when looking into the lens, yaw and pitch in degrees; (0, 0) for others.
         usual_opening: of the main speaker's eyes, as a share of their width; None when unknown.
         usual_squint: of the main speaker, see `without_squint`; None when unknown.
+        bias_deg: of the main speaker's measured gaze, see `without_bias`.
         policy: thresholds of the decision.
         gain: movement of the iris for a degree of gaze against the eyeball's geometry, sideways and vertical.
         on_result: called in the order of the frames, once for each face in a frame, once for a frame without any.
@@ -92,6 +93,7 @@ class Corrector:
     zero: tuple[float, float] = (0.0, 0.0)
     usual_opening: float | None = None
     usual_squint: float | None = None
+    bias_deg: tuple[float, float] = (0.0, 0.0)
     policy: Policy = field(default_factory=Policy)
     gain: tuple[float, float] = (YAW_GAIN, PITCH_GAIN)
     on_result: Callable[[FrameResult], None] = lambda _: None
@@ -172,9 +174,10 @@ class Corrector:
 
     def _estimated(self, face: Face, picture: Planes) -> GazeEstimate | None:
         found = estimate(face, self.head, picture.y)
-        if found is None or self.usual_squint is None or not self._tracks[face.track].is_main:
+        if found is None or not self._tracks[face.track].is_main:
             return found
-        return without_squint(found, self.usual_squint, self.zero[1])
+        found = without_bias(found, self.bias_deg)
+        return found if self.usual_squint is None else without_squint(found, self.usual_squint, self.zero[1])
 
     def _obstruction(self, slot: Slot, face: Face) -> Reason | None:
         return self._tracks[face.track].visibility.obstruction(slot.picture.y, face)

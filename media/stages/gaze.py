@@ -125,6 +125,7 @@ def _corrected(
         policy=Policy(dead_zone_deg=found.dead_zone_deg) if found else Policy(),
         usual_opening=found.usual_opening if found else None,
         usual_squint=found.usual_squint if found else None,
+        bias_deg=found.bias_deg if found else (0.0, 0.0),
         budget=_budget(options, span, pace.elapsed_s),
         on_result=report.add,
         observer=preview if options.preview else None,

@@ -98,6 +98,9 @@ class GazeEstimate:
     narrower: float  # opening of the less open eye
     wider: float  # of the other one
     squint: float = 0.0  # −1 to 1.6, by blendshapes: how far the eyes squint or laugh, less how far they look down
+    # What eyes, lids and expression say of the gaze, less what the reflections of a ring light say, which counts; yaw
+    # and pitch. None where none is seen.
+    apart_deg: tuple[float, float] | None = None
 
     @classmethod
     def of(
@@ -107,6 +110,7 @@ class GazeEstimate:
         head_deg: tuple[float, float],
         radius_px: float,
         squint: float = 0.0,
+        apart_deg: tuple[float, float] | None = None,
     ) -> "GazeEstimate":
         """Build an estimate and compute what follows from the landmarks, as filters need it many times."""
         left, right = eyes
@@ -122,6 +126,7 @@ class GazeEstimate:
             narrower=min(openings),
             wider=max(openings),
             squint=squint,
+            apart_deg=apart_deg,
         )
 
 
@@ -140,9 +145,26 @@ def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | 
     if pose is None:
         return None
     eyes = limbus.refine(luma, (eye_of(face.points, 0), eye_of(face.points, 1)))
-    gaze = ring_light.gaze_deg(luma, eyes) or _gaze(face, eyes, luma, pose, head)
+    gaze, by_light = _gaze(face, eyes, luma, pose, head), ring_light.gaze_deg(luma, eyes)
+    apart = None if by_light is None else (gaze[0] - by_light[0], gaze[1] - by_light[1])
     radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_corners_middle(0, head))
-    return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius, _squint(face.blendshapes))
+    return GazeEstimate.of(eyes, by_light or gaze, pose.angles_deg(), radius, _squint(face.blendshapes), apart)
+
+
+def without_bias(estimate: GazeEstimate, bias_deg: tuple[float, float]) -> GazeEstimate:
+    """Return the estimate without the bias that a ring light has shown, where none is seen.
+
+    A ring light is seen in two of three frames of a woman who looks into it: she was measured at (0°, 0°) in these, at
+    22° below the lens in some between, and her eyes were lifted for a sixth of a second.
+
+    Args:
+        estimate: as measured.
+        bias_deg: `GazeEstimate.apart_deg` of this speaker in the median.
+    """
+    if estimate.apart_deg is not None:
+        return estimate
+    yaw, pitch = estimate.gaze_deg
+    return replace(estimate, gaze_deg=(yaw - bias_deg[0], pitch - bias_deg[1]))
 
 
 def without_squint(estimate: GazeEstimate, usual_squint: float, lens_pitch_deg: float) -> GazeEstimate:

@@ -112,6 +112,7 @@ def correct(
             policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
             usual_opening=zero.usual_opening if zero else None,
             usual_squint=zero.usual_squint if zero else None,
+            bias_deg=zero.bias_deg if zero else (0.0, 0.0),
             on_result=told,
             gain=gain,
         )

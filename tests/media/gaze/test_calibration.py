@@ -97,8 +97,31 @@ def test_a_squint_is_usual_as_that_of_open_eyes_is() -> None:
     assert found.usual_squint == -0.2
 
 
+def lit(look: GazeEstimate) -> GazeEstimate:
+    """Return the look as a ring light shows it, 14° above where it is measured without."""
+    return replace(look, gaze_deg=(0.0, 0.0), apart_deg=(look.gaze_deg[0], look.gaze_deg[1]))
+
+
+def test_where_a_ring_light_shows_the_bias_looks_without_it_are_measured_alike() -> None:
+    into_lens = around((-2.0, -14.0), 60)
+    looks = [lit(look) if number % 3 else look for number, look in enumerate(into_lens)]
+    found = calibration.from_estimates(looks)
+    assert found is not None
+    assert pytest.approx((-2.0, -14.0), abs=0.5) == found.bias_deg
+    assert pytest.approx((0.0, 0.0), abs=1.0) == found.zero_deg
+    assert found.spread_deg < 2.5
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_a_few_reflections_show_no_bias(count: int) -> None:
+    looks = around((-2.0, -14.0), 60)
+    found = calibration.from_estimates([*looks, *map(lit, looks[:count])])
+    assert found is not None
+    assert found.bias_deg == (0.0, 0.0)
+
+
 def test_a_zero_survives_its_journey_as_json() -> None:
-    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, -0.2)
+    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, -0.2, (1.0, -14.5))
     assert whole == Calibration.from_json(json.loads(json.dumps(whole.to_json())))
 
 
@@ -120,6 +143,8 @@ def test_a_plan_that_was_stored_earlier_is_read() -> None:
         {"spread_deg": -1},
         {"usual_squint": 5},
         {"usual_squint": "much"},
+        {"bias_deg": [0, 70]},
+        {"bias_deg": [1]},
     ],
 )
 def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:

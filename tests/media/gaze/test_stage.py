@@ -215,6 +215,32 @@ def test_eyes_that_frown_or_squint_are_not_opened(clip: str, first: int, last: i
     assert max(opened) < 0.08 * found.usual_opening
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the real recordings are not at hand")
+def test_frames_in_which_a_ring_light_is_not_seen_are_measured_as_those_around_them(head: Head) -> None:
+    """She looks into a ring light, which is not found in single frames after a look aside: they were lifted by 19°."""
+    path = CLIPS / "06_woman_expressive_gaze_shifts.mp4"
+    found = calibration.calibrate(path)
+    assert found is not None
+    frames = list(islice(FrameReader(path, inspect(path).timeline.grid()), 270, 340))
+    results: list[FrameResult] = []
+    with Landmarker() as finder:
+        stage = Corrector(
+            finder,
+            head,
+            intensity=1.0,
+            zero=found.zero_deg,
+            policy=Policy(dead_zone_deg=found.dead_zone_deg),
+            usual_opening=found.usual_opening,
+            usual_squint=found.usual_squint,
+            bias_deg=found.bias_deg,
+            on_result=results.append,
+        )
+        corrected(stage, frames)
+    assert len(results) == 70
+    assert max(one.applied * float(np.hypot(*(one.off_deg or (0.0, 0.0)))) for one in results) < 10.0
+
+
 def _opening(judge: Landmarker, frame: Planes) -> float:
     face = judge.find(frame)[0]
     return max(eye_of(face.points, side).opening for side in (0, 1))
