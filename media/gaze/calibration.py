@@ -17,7 +17,7 @@ from media.container.opening import open_upload, select_video
 from media.frames import Planes
 from media.gaze import zero
 from media.gaze.errors import EngineFailed, GazeError
-from media.gaze.estimate.measure import GazeEstimate, estimate, without_bias
+from media.gaze.estimate.measure import GazeEstimate, Usual, estimate, without_bias
 from media.gaze.face import model
 from media.gaze.face.faces import FaceTracker, Mode
 from media.gaze.face.landmarks import Landmarker
@@ -46,8 +46,7 @@ class Calibration:
     source: Literal["seen", "anatomy"]  # measured where the eyes rest, or assumed from the average head
     samples: int  # estimates
     spread_deg: float = 0.0  # distance of estimates from the zero while the eyes rest in the lens; 0 if they never do
-    usual_squint: float | None = None  # of open eyes, in the median; None in a plan of an earlier version
-    bias_deg: tuple[float, float] = (0.0, 0.0)  # of the measurement, where a ring light shows it; yaw and pitch
+    usual: Usual | None = None  # medians of open eyes; None in a plan of an earlier version
 
     @property
     def dead_zone_deg(self) -> tuple[float, float]:
@@ -85,24 +84,24 @@ class Calibration:
             source=source,
             samples=int(fields["samples"]),
             spread_deg=float(fields["spread_deg"]),
-            usual_squint=None if fields.get("usual_squint") is None else float(fields["usual_squint"]),
-            bias_deg=_pair(fields.get("bias_deg", (0.0, 0.0))),
+            usual=None if fields.get("usual") is None else _usual_from(fields["usual"]),
         )
         if not (
             abs(calibration.yaw_deg) <= 45
             and abs(calibration.pitch_deg) <= 45
             and 0 < calibration.usual_opening < 1
             and 0 <= calibration.spread_deg < 10
-            and abs(calibration.usual_squint or 0.0) < 2
-            and max(abs(angle) for angle in calibration.bias_deg) <= 60
         ):
             raise ValueError(f"not a calibration: {fields}")
         return calibration
 
 
-def _pair(values: Sequence[float]) -> tuple[float, float]:
-    first, second = values
-    return float(first), float(second)
+def _usual_from(fields: dict[str, Any]) -> Usual:  # Any: JSON
+    yaw, pitch = fields["bias_deg"]
+    usual = Usual(float(fields["squint"]), float(fields["crossed_deg"]), (float(yaw), float(pitch)))
+    if abs(usual.squint) > 2 or max(map(abs, (usual.crossed_deg, *usual.bias_deg))) > 90:
+        raise ValueError(f"not a calibration's usual values: {fields}")
+    return usual
 
 
 def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None = None) -> Calibration | None:
@@ -163,7 +162,8 @@ def from_estimates(
         return None
     usual = float(np.percentile([one.narrower for one in estimates], USUAL_PERCENTILE))
     telling = [one for one in estimates if _is_telling(one, usual)]
-    bias = _bias_deg(telling)
+    usual_values = _usual_values(telling)
+    bias = usual_values.bias_deg if usual_values else (0.0, 0.0)
     found = zero.find(
         [zero.Sample(without_bias(one, bias).gaze_deg) for one in telling],
         [
@@ -174,16 +174,18 @@ def from_estimates(
     )
     yaw, pitch = (round(angle, 2) + 0.0 for angle in found.gaze_deg)  # no -0.0
     source: Literal["seen", "anatomy"] = "seen" if found.is_seen else "anatomy"
-    spread, squint = round(found.spread_deg, 2), round(median(one.squint for one in telling), 4) if telling else None
-    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), spread, squint, bias)
+    spread = round(found.spread_deg, 2)
+    return Calibration(yaw, pitch, round(usual, 4), source, len(estimates), spread, usual_values)
 
 
-def _bias_deg(estimates: Sequence[GazeEstimate]) -> tuple[float, float]:
-    """Return the bias that a ring light shows, yaw and pitch; (0, 0) without one, where the zero contains the bias."""
-    apart = [one.apart_deg for one in estimates if one.apart_deg is not None]
-    if len(apart) < FEWEST_LIT:
-        return 0.0, 0.0
-    return round(median(yaw for yaw, _ in apart), 2), round(median(pitch for _, pitch in apart), 2)
+def _usual_values(estimates: Sequence[GazeEstimate]) -> Usual | None:
+    """Return what is usual of open eyes; without a ring light, their zero contains the bias."""
+    if not estimates:
+        return None
+    lit = [one.apart_deg for one in estimates if one.apart_deg is not None]
+    bias = (median(yaw for yaw, _ in lit), median(pitch for _, pitch in lit)) if len(lit) >= FEWEST_LIT else (0.0, 0.0)
+    squint, crossed = median(one.squint for one in estimates), median(one.crossed_deg for one in estimates)
+    return Usual(round(squint, 4), round(crossed, 2), (round(bias[0], 2), round(bias[1], 2)))
 
 
 def _is_telling(one: GazeEstimate, usual: float) -> bool:

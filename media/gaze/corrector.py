@@ -7,7 +7,7 @@ of the video.
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from media.gaze.draw import bounds
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
 from media.gaze.estimate.interpolation import interpolate
-from media.gaze.estimate.measure import GazeEstimate, estimate, without_bias, without_squint
+from media.gaze.estimate.measure import GazeEstimate, Usual, as_usual, estimate
 from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
 from media.gaze.estimate.visibility import EyeVisibility
 from media.gaze.face.faces import Face, FaceTracker
@@ -78,8 +78,7 @@ class Corrector:
         intensity: 0 to 1, scales every correction; 0 passes frames through untouched.
         zero: measured gaze of the main speaker when looking into the lens, yaw and pitch in degrees; (0, 0) for others.
         usual_opening: of the main speaker's eyes, as a share of their width; None when unknown.
-        usual_squint: of the main speaker, see `without_squint`; None when unknown.
-        bias_deg: of the main speaker's measured gaze, see `without_bias`.
+        usual: for the main speaker; None when unknown.
         policy: thresholds of the decision.
         gain: movement of the iris for a degree of gaze against the eyeball's geometry, sideways and vertical.
         on_result: called in the order of the frames, once for each face in a frame, once for a frame without any.
@@ -92,8 +91,7 @@ class Corrector:
     intensity: float = 0.8
     zero: tuple[float, float] = (0.0, 0.0)
     usual_opening: float | None = None
-    usual_squint: float | None = None
-    bias_deg: tuple[float, float] = (0.0, 0.0)
+    usual: Usual | None = None
     policy: Policy = field(default_factory=Policy)
     gain: tuple[float, float] = (YAW_GAIN, PITCH_GAIN)
     on_result: Callable[[FrameResult], None] = lambda _: None
@@ -174,10 +172,11 @@ class Corrector:
 
     def _estimated(self, face: Face, picture: Planes) -> GazeEstimate | None:
         found = estimate(face, self.head, picture.y)
-        if found is None or not self._tracks[face.track].is_main:
-            return found
-        found = without_bias(found, self.bias_deg)
-        return found if self.usual_squint is None else without_squint(found, self.usual_squint, self.zero[1])
+        if found is None:
+            return None
+        if self.usual is None or not self._tracks[face.track].is_main:
+            return replace(found, crossed_deg=0.0)
+        return as_usual(found, self.usual, self.zero[1])
 
     def _obstruction(self, slot: Slot, face: Face) -> Reason | None:
         return self._tracks[face.track].visibility.obstruction(slot.picture.y, face)

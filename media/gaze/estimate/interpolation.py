@@ -15,17 +15,17 @@ def interpolate(one: GazeEstimate, other: GazeEstimate, share: float) -> GazeEst
         share: 0 gives the earlier, 1 the later.
     """
     shares = np.array([1 - share, share])
-    yaw, pitch, head_yaw, head_pitch, *sizes = (shares @ np.array([_numbers(one), _numbers(other)])).tolist()
+    yaw, pitch, head_yaw, head_pitch, *others = (shares @ np.array([_numbers(one), _numbers(other)])).tolist()
     left, right = (_interpolate_eye(*pair, share) for pair in zip(one.eyes, other.eyes, strict=True))
     left_outline, right_outline = (
         Outline.mean(pair, shares) for pair in zip(one.outlines, other.outlines, strict=True)
     )
-    return GazeEstimate((left, right), (left_outline, right_outline), (yaw, pitch), (head_yaw, head_pitch), *sizes)
+    return GazeEstimate((left, right), (left_outline, right_outline), (yaw, pitch), (head_yaw, head_pitch), *others)
 
 
 def _numbers(estimate: GazeEstimate) -> tuple[float, ...]:
     sizes = (estimate.radius_px, estimate.eye_px, estimate.opening, estimate.narrower, estimate.wider)
-    return (*estimate.gaze_deg, *estimate.head_deg, *sizes)
+    return (*estimate.gaze_deg, *estimate.head_deg, *sizes, estimate.crossed_deg)
 
 
 def _interpolate_eye(one: Eye, other: Eye, share: float) -> Eye:

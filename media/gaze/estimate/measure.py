@@ -97,6 +97,8 @@ class GazeEstimate:
     opening: float  # share of the width, mean weighted by width: the far eye of a turned head counts less
     narrower: float  # opening of the less open eye
     wider: float  # of the other one
+    # How far the eyes turn towards each other; of a speaker that is known, further than usual (see `as_usual`).
+    crossed_deg: float = 0.0
     squint: float = 0.0  # −1 to 1.6, by blendshapes: how far the eyes squint or laugh, less how far they look down
     # What eyes, lids and expression say of the gaze, less what the reflections of a ring light say, which counts; yaw
     # and pitch. None where none is seen.
@@ -109,6 +111,7 @@ class GazeEstimate:
         gaze_deg: tuple[float, float],
         head_deg: tuple[float, float],
         radius_px: float,
+        crossed_deg: float = 0.0,
         squint: float = 0.0,
         apart_deg: tuple[float, float] | None = None,
     ) -> "GazeEstimate":
@@ -125,6 +128,7 @@ class GazeEstimate:
             opening=(openings[0] * widths[0] + openings[1] * widths[1]) / max(sum(widths), 1e-6),
             narrower=min(openings),
             wider=max(openings),
+            crossed_deg=crossed_deg,
             squint=squint,
             apart_deg=apart_deg,
         )
@@ -145,10 +149,33 @@ def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | 
     if pose is None:
         return None
     eyes = limbus.refine(luma, (eye_of(face.points, 0), eye_of(face.points, 1)))
-    gaze, by_light = _gaze(face, eyes, luma, pose, head), ring_light.gaze_deg(luma, eyes)
+    by_irises = _yaw_by_iris(eyes[0], 0, pose, head), _yaw_by_iris(eyes[1], 1, pose, head)
+    gaze, by_light = _gaze(face, eyes, luma, pose, by_irises), ring_light.gaze_deg(luma, eyes)
     apart = None if by_light is None else (gaze[0] - by_light[0], gaze[1] - by_light[1])
     radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_corners_middle(0, head))
-    return GazeEstimate.of(eyes, by_light or gaze, pose.angles_deg(), radius, _squint(face.blendshapes), apart)
+    crossed = by_irises[0] - by_irises[1]
+    return GazeEstimate.of(eyes, by_light or gaze, pose.angles_deg(), radius, crossed, _squint(face.blendshapes), apart)
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The values that are usual for one speaker."""
+
+    squint: float  # `GazeEstimate.squint` of open eyes
+    crossed_deg: float  # `GazeEstimate.crossed_deg` of open eyes: how the measurement places this speaker's eyeballs
+    bias_deg: tuple[float, float] = (0.0, 0.0)  # `GazeEstimate.apart_deg` where a ring light is seen
+
+
+def as_usual(estimate: GazeEstimate, usual: Usual, lens_pitch_deg: float) -> GazeEstimate:
+    """Return the estimate of a speaker of whom it is known what is usual.
+
+    Args:
+        estimate: as measured.
+        usual: for this speaker.
+        lens_pitch_deg: measured pitch of this speaker when looking into the lens.
+    """
+    found = without_squint(without_bias(estimate, usual.bias_deg), usual.squint, lens_pitch_deg)
+    return replace(found, crossed_deg=estimate.crossed_deg - usual.crossed_deg)
 
 
 def without_bias(estimate: GazeEstimate, bias_deg: tuple[float, float]) -> GazeEstimate:
@@ -180,8 +207,10 @@ def without_squint(estimate: GazeEstimate, usual_squint: float, lens_pitch_deg: 
     return replace(estimate, gaze_deg=(yaw, pitch + share * max(lens_pitch_deg - pitch, 0.0)))
 
 
-def _gaze(face: Face, eyes: tuple[Eye, Eye], luma: NDArray[np.uint8], pose: Pose, head: Head) -> tuple[float, float]:
-    by_iris = float(np.mean([_yaw_by_iris(eye, side, pose, head) for side, eye in enumerate(eyes)]))
+def _gaze(
+    face: Face, eyes: tuple[Eye, Eye], luma: NDArray[np.uint8], pose: Pose, by_irises: tuple[float, float]
+) -> tuple[float, float]:
+    by_iris = sum(by_irises) / 2
     head_deg = pose.angles_deg()
     by_shape = _yaw_by_shape(face.blendshapes, head_deg[0])
     network_yaw, network_pitch = eye_network.gaze_deg(luma, eyes, head_deg)

@@ -111,8 +111,7 @@ def correct(
             zero=zero.zero_deg if zero else (0.0, 0.0),
             policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
             usual_opening=zero.usual_opening if zero else None,
-            usual_squint=zero.usual_squint if zero else None,
-            bias_deg=zero.bias_deg if zero else (0.0, 0.0),
+            usual=zero.usual if zero else None,
             on_result=told,
             gain=gain,
         )

@@ -9,7 +9,7 @@ import pytest
 
 from media.gaze import calibration
 from media.gaze.calibration import Calibration
-from media.gaze.estimate.measure import GazeEstimate
+from media.gaze.estimate.measure import GazeEstimate, Usual
 from tests.media.gaze.synthetic import CLIPS, NoFaces, an_estimate
 
 
@@ -86,15 +86,17 @@ def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
     assert noisy.dead_zone_deg[0] > 3.5
 
 
-def test_a_squint_is_usual_as_that_of_open_eyes_is() -> None:
-    """In the median: of somebody who laughs now and then, it is that without a laugh."""
-    kinds = [(-0.2, 0.3, 40), (0.3, 0.25, 10), (-0.6, 0.08, 60)]
+def test_usual_is_what_open_eyes_show_in_the_median() -> None:
+    """Of somebody who laughs or crosses the eyes now and then, it is what they show otherwise."""
+    kinds = [(-0.2, 5.0, 0.3, 40), (0.3, 40.0, 0.25, 10), (-0.6, -30.0, 0.08, 60)]
     looks = [
-        replace(an_estimate(opening=opening), squint=squint) for squint, opening, count in kinds for _ in range(count)
+        replace(an_estimate(opening=opening), squint=squint, crossed_deg=crossed)
+        for squint, crossed, opening, count in kinds
+        for _ in range(count)
     ]
     found = calibration.from_estimates(looks)
     assert found is not None
-    assert found.usual_squint == -0.2
+    assert Usual(-0.2, 5.0) == found.usual
 
 
 def lit(look: GazeEstimate) -> GazeEstimate:
@@ -107,7 +109,8 @@ def test_where_a_ring_light_shows_the_bias_looks_without_it_are_measured_alike()
     looks = [lit(look) if number % 3 else look for number, look in enumerate(into_lens)]
     found = calibration.from_estimates(looks)
     assert found is not None
-    assert pytest.approx((-2.0, -14.0), abs=0.5) == found.bias_deg
+    assert found.usual is not None
+    assert pytest.approx((-2.0, -14.0), abs=0.5) == found.usual.bias_deg
     assert pytest.approx((0.0, 0.0), abs=1.0) == found.zero_deg
     assert found.spread_deg < 2.5
 
@@ -117,11 +120,11 @@ def test_a_few_reflections_show_no_bias(count: int) -> None:
     looks = around((-2.0, -14.0), 60)
     found = calibration.from_estimates([*looks, *map(lit, looks[:count])])
     assert found is not None
-    assert found.bias_deg == (0.0, 0.0)
+    assert found.usual == Usual(0.0, 0.0)
 
 
 def test_a_zero_survives_its_journey_as_json() -> None:
-    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, -0.2, (1.0, -14.5))
+    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1, Usual(-0.2, 7.5, (1.0, -14.5)))
     assert whole == Calibration.from_json(json.loads(json.dumps(whole.to_json())))
 
 
@@ -141,10 +144,10 @@ def test_a_plan_that_was_stored_earlier_is_read() -> None:
         {"usual_opening": 0},
         {"pitch_deg": "north"},
         {"spread_deg": -1},
-        {"usual_squint": 5},
-        {"usual_squint": "much"},
-        {"bias_deg": [0, 70]},
-        {"bias_deg": [1]},
+        {"usual": {"squint": 5, "crossed_deg": 0, "bias_deg": [0, 0]}},
+        {"usual": {"squint": 0, "crossed_deg": 0, "bias_deg": [0, 99]}},
+        {"usual": {"squint": 0.1}},
+        {"usual": {"squint": 0, "crossed_deg": 0, "bias_deg": [1]}},
     ],
 )
 def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:

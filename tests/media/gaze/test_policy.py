@@ -1,5 +1,6 @@
 """When eyes are left alone, and that nothing changes by leaps."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -21,6 +22,12 @@ def decided(
     estimates: list[GazeEstimate | None], at: int = LOOK_AHEAD, zero: tuple[float, float] = (0.0, 0.0)
 ) -> Decision:
     return decide(estimates, at, zero=zero, usual_opening=0.3, policy=Policy())
+
+
+@pytest.mark.parametrize("crossed_deg", [-30.0, 0.0, 12.0])
+def test_eyes_that_look_the_same_way_or_apart_are_corrected(crossed_deg: float) -> None:
+    """One eye of some people turns outwards."""
+    assert decided(always(replace(an_estimate((10.0, 0.0)), crossed_deg=crossed_deg))).strength > 0.9
 
 
 def decided_in_order(estimates: list[GazeEstimate | None], policy: Policy = POLICY) -> list[Decision]:
@@ -55,6 +62,7 @@ def test_eyes_beside_the_lens_are_corrected_wholly(gaze: tuple[float, float]) ->
         (an_estimate((31.0, 0.0)), Reason.LOOKS_FAR_AWAY),
         (an_estimate((10.0, 0.0), width=15.0), Reason.EYES_TOO_SMALL),
         (an_estimate((10.0, 0.0), opening=0.05), Reason.BLINK),
+        (replace(an_estimate((10.0, 0.0)), crossed_deg=25.0), Reason.LOOKS_FAR_AWAY),
     ],
 )
 def test_what_must_not_be_corrected_is_left_alone_and_says_why(look: GazeEstimate, reason: Reason) -> None:

@@ -208,7 +208,7 @@ def test_eyes_that_frown_or_squint_are_not_opened(clip: str, first: int, last: i
             zero=found.zero_deg,
             policy=Policy(dead_zone_deg=found.dead_zone_deg),
             usual_opening=found.usual_opening,
-            usual_squint=found.usual_squint,
+            usual=found.usual,
         )
         out = {frame.index: frame for frame in corrected(stage, map(copied, frames.values()))}
         opened = [_opening(judge, out[at]) - _opening(judge, frames[at]) for at in range(first, last + 1)]
@@ -232,8 +232,7 @@ def test_frames_in_which_a_ring_light_is_not_seen_are_measured_as_those_around_t
             zero=found.zero_deg,
             policy=Policy(dead_zone_deg=found.dead_zone_deg),
             usual_opening=found.usual_opening,
-            usual_squint=found.usual_squint,
-            bias_deg=found.bias_deg,
+            usual=found.usual,
             on_result=results.append,
         )
         corrected(stage, frames)
