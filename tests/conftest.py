@@ -159,6 +159,19 @@ def own_server() -> Iterator[PostgresqlServer]:
         yield running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_threads_for_time_limits() -> Iterator[None]:
+    """Let brokers start no thread for Dramatiq's time limits: it never ends, and a run boots some 400 brokers.
+
+    The product uses no time limits (see `actors.wiring`).
+    """
+    from dramatiq.middleware import TimeLimit  # noqa: PLC0415 (not before the settings of a test run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimeLimit, "after_process_boot", lambda self, broker: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that logs an error through loguru or the standard library and is not marked `logs_errors`."""
