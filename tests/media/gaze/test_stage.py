@@ -3,6 +3,7 @@
 import json
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -13,6 +14,7 @@ from media.errors import OutOfMemory, Refused
 from media.frames import Planes
 from media.gaze import calibration
 from media.gaze.__main__ import parser
+from media.gaze.calibration import Calibration
 from media.gaze.corrector import Corrector
 from media.gaze.estimate.measure import estimate, eye_of
 from media.gaze.face.landmarks import Landmarker
@@ -148,6 +150,20 @@ def test_captions_say_what_was_done() -> None:
     assert part.caption({"corrected": False, "reason": "no_face"}) == "not corrected: no face"
 
 
+def calibrated(finder: Landmarker, head: Head, found: Calibration, **more: Any) -> Corrector:  # Any: as it takes them
+    """Make a corrector for the speaker of a recording."""
+    return Corrector(
+        finder,
+        head,
+        intensity=1.0,
+        zero=found.zero_deg,
+        policy=Policy(dead_zone_deg=found.dead_zone_deg),
+        usual_opening=found.usual_opening,
+        usual=found.usual,
+        **more,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the real recordings are not at hand")
 @pytest.mark.parametrize("clip", ["08_man_glasses_into_lens", "12_man_standing_1080x1920"])
@@ -201,15 +217,7 @@ def test_eyes_that_frown_or_squint_are_not_opened(clip: str, first: int, last: i
     shown = islice(FrameReader(path, inspect(path).timeline.grid()), max(0, first - 60), last + 20)
     frames = {frame.index: copied(frame) for frame in shown}
     with Landmarker() as finder, Landmarker() as judge:
-        stage = Corrector(
-            finder,
-            head,
-            intensity=1.0,
-            zero=found.zero_deg,
-            policy=Policy(dead_zone_deg=found.dead_zone_deg),
-            usual_opening=found.usual_opening,
-            usual=found.usual,
-        )
+        stage = calibrated(finder, head, found)
         out = {frame.index: frame for frame in corrected(stage, map(copied, frames.values()))}
         opened = [_opening(judge, out[at]) - _opening(judge, frames[at]) for at in range(first, last + 1)]
     assert max(opened) < 0.08 * found.usual_opening
@@ -225,16 +233,7 @@ def test_frames_in_which_a_ring_light_is_not_seen_are_measured_as_those_around_t
     frames = list(islice(FrameReader(path, inspect(path).timeline.grid()), 270, 340))
     results: list[FrameResult] = []
     with Landmarker() as finder:
-        stage = Corrector(
-            finder,
-            head,
-            intensity=1.0,
-            zero=found.zero_deg,
-            policy=Policy(dead_zone_deg=found.dead_zone_deg),
-            usual_opening=found.usual_opening,
-            usual=found.usual,
-            on_result=results.append,
-        )
+        stage = calibrated(finder, head, found, on_result=results.append)
         corrected(stage, frames)
     assert len(results) == 70
     assert max(one.applied * float(np.hypot(*(one.off_deg or (0.0, 0.0)))) for one in results) < 10.0
